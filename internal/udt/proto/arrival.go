@@ -1,0 +1,123 @@
+package proto
+
+import "slices"
+
+// Window sizes of the receiver's estimators, as in UDT: 16 arrival intervals,
+// 64 packet pairs. Pairs are the packets with sequence numbers 0 and 1 modulo
+// 16, which senders send back to back.
+const (
+	arrivalWindow = 16
+	probeWindow   = 64
+	probeSpacing  = 16
+)
+
+// arrivalSpeed estimates the packet arrival rate (draft-gg-udt-03, section
+// 6.2), from batches: with GRO and recvmmsg many packets arrive at one moment
+// of our clock. A batch of n packets is spread over the time since the batch
+// before, so that single packets and batches give the same answer.
+type arrivalSpeed struct {
+	started bool
+	last    Instant
+	pending int // packets seen at the moment last
+	win     sampleWindow
+}
+
+// batch notes n packets that arrived at now.
+func (a *arrivalSpeed) batch(now Instant, n int) {
+	if !a.started {
+		a.started, a.last = true, now
+		return
+	}
+	a.pending += n
+	if dt := now - a.last; dt > 0 {
+		a.win.add(float64(dt)/float64(a.pending), a.pending, arrivalWindow)
+		a.last, a.pending = now, 0
+	}
+}
+
+// rate returns packets/s, 0 if unknown.
+func (a *arrivalSpeed) rate() float64 { return a.win.rate() }
+
+// linkCapacity estimates the bottleneck's speed from packet pairs
+// (draft-gg-udt-03, section 6.2).
+type linkCapacity struct {
+	open  bool
+	pair  Seq     // first packet of the pair awaited
+	at    Instant // its arrival
+	batch int64   // the batch it came in
+	win   sampleWindow
+}
+
+// packet notes a new packet that arrived in the given batch. Pairs that came
+// in one batch say nothing of the time between them and are skipped.
+func (l *linkCapacity) packet(now Instant, s Seq, batch int64) {
+	switch {
+	case s%probeSpacing == 0:
+		l.open, l.pair, l.at, l.batch = true, s, now, batch
+	case l.open && s == l.pair.Add(1):
+		l.open = false
+		if batch != l.batch && now > l.at {
+			l.win.add(float64(now-l.at), 1, probeWindow)
+		}
+	}
+}
+
+// rate returns packets/s, 0 if unknown.
+func (l *linkCapacity) rate() float64 { return l.win.rate() }
+
+// A sampleWindow keeps the latest intervals per packet, in nanoseconds, with
+// how many packets each stands for.
+type sampleWindow struct {
+	per    [probeWindow]float64
+	weight [probeWindow]int
+	n, pos int
+}
+
+func (w *sampleWindow) add(per float64, weight, size int) {
+	w.per[w.pos], w.weight[w.pos] = per, weight
+	w.pos = (w.pos + 1) % size
+	w.n = min(w.n+1, size)
+}
+
+// rate is the inverse of the weighted mean of the intervals within a factor of
+// eight of the weighted median: UDT's median filter.
+func (w *sampleWindow) rate() float64 {
+	if w.n == 0 {
+		return 0
+	}
+	var order [probeWindow]int
+	total := 0
+	for i := range w.n {
+		order[i] = i
+		total += w.weight[i]
+	}
+	slices.SortFunc(order[:w.n], func(a, b int) int {
+		switch {
+		case w.per[a] < w.per[b]:
+			return -1
+		case w.per[a] > w.per[b]:
+			return 1
+		}
+		return 0
+	})
+	var median float64
+	half := 0
+	for _, i := range order[:w.n] {
+		half += w.weight[i]
+		if 2*half >= total {
+			median = w.per[i]
+			break
+		}
+	}
+	sum, count := 0.0, 0
+	for i := range w.n {
+		if w.per[i] > median/8 && w.per[i] < median*8 {
+			sum += w.per[i] * float64(w.weight[i])
+			count += w.weight[i]
+		}
+	}
+	if sum <= 0 {
+		return 0
+	}
+	return 1e9 * float64(count) / sum
+}

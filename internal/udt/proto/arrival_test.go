@@ -1,0 +1,163 @@
+package proto
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// arrive feeds an estimator n packets that come every interval ns (with some
+// jitter, as a fraction of it), handed over in batches when the last is there.
+func arrive(a *arrivalSpeed, n, batch int, interval, jitter float64) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for i := range n {
+		if (i+1)%batch == 0 {
+			at := interval * (float64(i) + jitter*r.Float64())
+			a.batch(1_000_000+Instant(at), batch)
+		}
+	}
+}
+
+// Singles and batches of any size give the same rate: UDT's median of gaps
+// would be zero in batches.
+func TestArrivalSpeedOfBatches(t *testing.T) {
+	for _, interval := range []float64{1_000, 12_000, 120_000, 10_000_000} {
+		for _, batch := range []int{1, 2, 8, 64} {
+			t.Run(fmt.Sprintf("every %v us in batches of %d", interval/1000, batch), func(t *testing.T) {
+				var a arrivalSpeed
+				arrive(&a, 64*40, batch, interval, 0.5)
+				if got, want := a.rate(), 1e9/interval; math.Abs(got/want-1) > 0.02 {
+					t.Errorf("%.1f packets/s, want %.1f", got, want)
+				}
+			})
+		}
+	}
+}
+
+// Batches handed over one packet at a time, all at one moment, count the same.
+func TestArrivalSpeedOfSimultaneousSingles(t *testing.T) {
+	var a arrivalSpeed
+	for i := range 100 {
+		for range 8 {
+			a.batch(Instant(i)*80_000, 1)
+		}
+	}
+	if got := a.rate(); math.Abs(got/100_000-1) > 0.02 {
+		t.Errorf("%.1f packets/s, want 100000", got)
+	}
+}
+
+// A pause of the sender is not its speed: the median filter leaves it out.
+func TestArrivalSpeedIgnoresPauses(t *testing.T) {
+	var a arrivalSpeed
+	now := Instant(0)
+	for i := range 100 {
+		now += 10_000
+		if i%10 == 9 {
+			now += 50_000_000
+		}
+		a.batch(now, 1)
+	}
+	if got := a.rate(); math.Abs(got/100_000-1) > 0.02 {
+		t.Errorf("%.1f packets/s, want 100000", got)
+	}
+}
+
+func TestArrivalSpeedUnknown(t *testing.T) {
+	var a arrivalSpeed
+	for range 100 {
+		a.batch(5, 3) // time stands still
+		if a.rate() != 0 {
+			t.Fatalf("rate %v after no time", a.rate())
+		}
+	}
+	a.batch(4, 1) // and goes backwards
+	if a.rate() != 0 {
+		t.Errorf("rate %v in negative time", a.rate())
+	}
+	a.batch(1_000_005, 1)
+	if got := a.rate(); !(got > 0) || math.IsInf(got, 0) {
+		t.Errorf("rate %v", got)
+	}
+}
+
+func TestLinkCapacity(t *testing.T) {
+	for _, gap := range []Instant{1_000, 12_000, 1_200_000} {
+		var l linkCapacity
+		batch := int64(0)
+		now := Instant(0)
+		for i := range 16 * 200 {
+			s := Seq(SeqMask - 100).Add(i)
+			now += 20 * gap // the pace
+			if s%16 == 1 {
+				now -= 19 * gap // but pairs come back to back
+			}
+			batch++
+			l.packet(now, s, batch)
+		}
+		if got, want := l.rate(), 1e9/float64(gap); math.Abs(got/want-1) > 0.02 {
+			t.Errorf("pairs %d ns apart: %.1f packets/s, want %.1f", gap, got, want)
+		}
+	}
+}
+
+// Of a pair in one batch nobody knows the time between its packets; libudt
+// divides by zero there.
+func TestLinkCapacitySkipsPairsInOneBatch(t *testing.T) {
+	var l linkCapacity
+	for i := range 16 * 100 {
+		batch := int64(i / 32) // sequence numbers 0 and 1, 16 and 17 in one
+		l.packet(Instant(i*1000), Seq(i), batch)
+	}
+	if got := l.rate(); got != 0 {
+		t.Errorf("rate %v", got)
+	}
+	// In two batches, but at one moment or earlier.
+	l.packet(1000, 0, 1000)
+	l.packet(1000, 1, 1001)
+	l.packet(1000, 16, 1002)
+	l.packet(900, 17, 1003)
+	if l.win.n != 0 {
+		t.Errorf("%d samples, rate %v", l.win.n, l.rate())
+	}
+}
+
+// A pair is two neighbours; what else ends in 1 modulo 16 is none.
+func TestLinkCapacityNeedsNeighbours(t *testing.T) {
+	var l linkCapacity
+	l.packet(1000, 16, 1)
+	l.packet(2000, 33, 2) // 17 to 32 were lost
+	l.packet(3000, 49, 3)
+	if l.win.n != 0 {
+		t.Fatal("packets 16 and 33 made a pair")
+	}
+	l.packet(4000, 64, 4)
+	l.packet(5000, 65, 5)
+	l.packet(6000, 65, 6)
+	if l.win.n != 1 {
+		t.Errorf("%d samples of one pair", l.win.n)
+	}
+}
+
+// The window keeps the latest samples only.
+func TestSampleWindowForgets(t *testing.T) {
+	var w sampleWindow
+	for range arrivalWindow {
+		w.add(1000, 1, arrivalWindow)
+	}
+	for range arrivalWindow {
+		w.add(500, 1, arrivalWindow)
+	}
+	if got := w.rate(); got != 2e6 || w.n != arrivalWindow {
+		t.Errorf("rate %v of %d samples", got, w.n)
+	}
+}
+
+func TestRateWord(t *testing.T) {
+	for rate, want := range map[float64]int32{0: 0, 0.4: 0, 0.6: 1, 12345.6: 12346, 1e12: 1<<31 - 1, 1<<31 - 1: 1<<31 - 1} {
+		if got := rateWord(rate); got != want {
+			t.Errorf("%v: %d, want %d", rate, got, want)
+		}
+	}
+}

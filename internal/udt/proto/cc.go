@@ -1,0 +1,40 @@
+package proto
+
+import "time"
+
+// A Controller is a congestion control algorithm. It belongs to the sender
+// alone: whichever is chosen, the wire stays the same. It is called with the
+// connection's lock held and must not block.
+type Controller interface {
+	// Name is what users call it.
+	Name() string
+	// Init is called once, when the connection stands.
+	Init(s *PathState)
+	// OnACK follows every ACK that acknowledged n > 0 new packets.
+	OnACK(s *PathState, n int)
+	// OnLoss follows every NAK that queued packets for retransmission; first
+	// is the index of the first of them.
+	OnLoss(s *PathState, first int64)
+	// OnTimeout follows a loss timer that found no acknowledgement at all.
+	OnTimeout(s *PathState)
+	// Rate is the most packets to send in a second; 0 means as fast as the
+	// window allows.
+	Rate() float64
+	// Window is the most packets to have in flight.
+	Window() float64
+}
+
+// PathState is what a Controller may know of the connection.
+type PathState struct {
+	Now         Instant
+	PacketSize  int // bytes, all headers included (the negotiated MSS)
+	RTT         time.Duration
+	RTTVar      time.Duration
+	ArrivalRate float64 // packets/s, smoothed from the receiver's reports; 0 unknown
+	Capacity    float64 // packets/s, likewise
+	MaxWindow   int     // packets the receiver can take (its handshake's flight flag)
+	InFlight    int     // packets sent and not acknowledged
+	ISN         Seq     // index 0 as a sequence number
+	Acked       int64   // index of the lowest unacknowledged packet
+	Sent        int64   // index after the highest packet sent
+}

@@ -1,0 +1,182 @@
+package proto
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// This file is the receiver's side of reliability: full and light ACKs, ACK2s
+// and the reports of gaps.
+
+// scheduleACK decides, after a batch of data, what to acknowledge and when.
+// before is where the in-order data ended before the batch.
+func (c *Conn) scheduleACK(now Instant, before packetIndex) {
+	if c.state == StateConnecting {
+		return
+	}
+	if c.rcv.next == before {
+		return
+	}
+	if !c.timers.isSet(timerACK) || c.acks.full == before {
+		// The first data after everything was confirmed is acknowledged at
+		// once, a stream of it every SYN.
+		c.timers.sooner(timerACK, max(now, c.afterFullACK(syn)))
+	}
+	// A libudt sender keeps retransmitting losses that a light ACK covers, so
+	// they are for streams without gaps only.
+	if c.acks.since >= lightACKEvery && c.rcv.next == c.rcv.high && c.acks.pending == ackNone {
+		c.acks.pending = ackLight
+	}
+}
+
+// hurryACK acknowledges a packet that isn't full soon: it may be the last for
+// a while.
+func (c *Conn) hurryACK(now Instant) {
+	if c.state != StateConnecting {
+		c.timers.sooner(timerACK, max(now, c.afterFullACK(shortACKGap)))
+	}
+}
+
+// afterFullACK is the instant d after the last full ACK, 0 if there was none.
+func (c *Conn) afterFullACK(d time.Duration) Instant {
+	if !c.acks.sent {
+		return 0
+	}
+	return c.acks.fullAt.Add(d)
+}
+
+// onACKTimer sends a full ACK if there is anything new to say, repeats the
+// last one if it was not confirmed in time, and otherwise falls silent.
+func (c *Conn) onACKTimer(now Instant) {
+	switch {
+	case c.rcv.next > c.acks.full:
+		c.acks.pending = ackFull
+	case c.acks.confirmed == c.acks.full:
+		// Everything is confirmed.
+	default:
+		if repeat := c.afterFullACK(c.rtt.spread()); repeat > now {
+			c.timers.set(timerACK, repeat)
+			return
+		}
+		c.acks.pending = ackFull
+	}
+}
+
+// offerWindow tells the sender of room that a slow reader has made. UDT has no
+// message for it, but any ACK carries the window.
+func (c *Conn) offerWindow() {
+	if c.state == StateConnecting || c.state == StateClosed || !c.acks.sent {
+		return
+	}
+	room := c.rcv.window()
+	if c.acks.window < room/4 && c.rcv.free() >= room/2 {
+		c.acks.pending = ackFull
+	}
+}
+
+// transmitACK appends the pending ACK.
+func (c *Conn) transmitACK(now Instant, out []Run) []Run {
+	if c.acks.pending == ackNone || len(out) == cap(out) {
+		return out
+	}
+	kind := c.acks.pending
+	c.acks.pending = ackNone
+	a := ACK{Next: c.rcv.next.seqOf(c.isn)}
+	if kind == ackLight {
+		c.acks.since = 0
+		return c.packet(out, func(b []byte) []byte {
+			return a.AppendLight(Control{Type: TypeACK, Dst: c.peerID}.Append(b))
+		})
+	}
+	c.acks.number = nextACKNumber(c.acks.number)
+	// What is advertised never exceeds the flight size of our handshake: a
+	// libudt sender's loss list has no more places (trap D2).
+	c.acks.window = max(2, min(c.rcv.free(), c.cfg.Window))
+	a.RTT = uint32(max(1, c.rtt.srtt.Microseconds()))
+	a.RTTVar = uint32(c.rtt.rttvar.Microseconds())
+	a.Window = uint32(c.acks.window)
+	if !c.acks.sent || now.Sub(c.acks.ratesAt) >= syn {
+		a.HasRates = true
+		c.acks.ratesAt = now
+		speed := c.arrival.rate()
+		a.ArrivalRate = rateWord(speed)
+		// Where packets come in batches there are no probe pairs; what has
+		// arrived is then the best lower bound.
+		a.Capacity = rateWord(max(speed, c.capacity.rate()))
+	}
+	c.acks.record(now, c.rcv.next)
+	c.timers.set(timerACK, now.Add(syn))
+	c.count.ACKSent++
+	return c.packet(out, func(b []byte) []byte {
+		return a.AppendFull(Control{Type: TypeACK, Info: c.acks.number, Dst: c.peerID}.Append(b))
+	})
+}
+
+func rateWord(packets float64) int32 { return int32(min(packets+0.5, 1<<31-1)) }
+
+// onACK2 takes the sender's confirmation of a full ACK: the only true
+// round-trip sample of the protocol.
+func (c *Conn) onACK2(now Instant, number uint32) {
+	when, ok := c.acks.confirm(number)
+	if !ok {
+		return
+	}
+	c.rtt.sample(now.Sub(when))
+}
+
+// nakRepeat is how long to wait for a retransmission before asking again.
+func (c *Conn) nakRepeat() time.Duration { return c.rtt.spread() + syn }
+
+// maxNAKEntries is how many gaps one NAK reports at most.
+const maxNAKEntries = 128
+
+// transmitNAK appends a report of new gaps and of old ones whose time has
+// come, merged into one packet and in sequence order: each NAK is a congestion
+// event to libudt, judged by its first entry.
+func (c *Conn) transmitNAK(now Instant, out []Run) []Run {
+	if len(out) == cap(out) || !c.naks.pending(now, c.nakRepeat()) {
+		return out
+	}
+	var gaps [maxNAKEntries]gap
+	n := c.takeGaps(now, gaps[:min(maxNAKEntries, c.payload()/8)])
+	if n == 0 {
+		return out
+	}
+	slices.SortFunc(gaps[:n], func(a, b gap) int { return cmp.Compare(a.first, b.first) })
+	c.count.NAKSent++
+	return c.packet(out, func(b []byte) []byte {
+		b = Control{Type: TypeNAK, Dst: c.peerID}.Append(b)
+		for _, g := range gaps[:n] {
+			b = AppendLoss(b, SeqRange{First: g.first.seqOf(c.isn), Last: (g.end - 1).seqOf(c.isn)})
+		}
+		return b
+	})
+}
+
+// takeGaps fills gaps with what is due to be reported and still missing, and
+// schedules its repeat.
+func (c *Conn) takeGaps(now Instant, gaps []gap) (n int) {
+	repeat := c.nakRepeat()
+	for n < len(gaps) {
+		g, ok := c.naks.take(now, repeat)
+		if !ok {
+			return n
+		}
+		for g.first < g.end {
+			first, end, missing := c.rcv.nextGap(g.first, g.end)
+			if !missing {
+				break
+			}
+			if n == len(gaps) {
+				c.naks.fresh.putBack(g)
+				return n
+			}
+			gaps[n] = gap{first: first, end: end, reported: now}
+			c.naks.waiting.push(gaps[n])
+			g.first = end
+			n++
+		}
+	}
+	return n
+}

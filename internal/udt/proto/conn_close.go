@@ -1,0 +1,191 @@
+package proto
+
+import "time"
+
+const (
+	// goodbyeCopies shutdown packets are sent: nobody acknowledges them.
+	goodbyeCopies = 3
+	goodbyeGap    = 5 * time.Millisecond
+	// A shutdown is believed once the peer stays silent on being asked for a
+	// sign of life. Bounds of the time it has for that.
+	byePatience    = 20 * time.Millisecond
+	maxByePatience = time.Second
+	byeProbes      = 2
+	maxByeSigns    = 4
+	// shutdownAborted in the additional-info word of a shutdown says that
+	// the sender gave up. UDT sends 0 there and ignores it.
+	shutdownAborted = 1
+)
+
+type byeState uint8
+
+const (
+	byeNone byeState = iota
+	byeDoubted
+	byeBelieved
+)
+
+// goodbye is the end of the connection, from both sides.
+type goodbye struct {
+	// Ours:
+	copies  int  // shutdown packets still to send
+	pending bool // one is to be sent now
+	end     End  // for heard: EndPeer or EndPeerAbort
+	ours    End  // what to end with when the copies are sent
+	// The peer's:
+	heard    byeState
+	info     uint32
+	silences int  // probes unanswered in a row
+	signs    int  // probes answered
+	alive    bool // something came since the last probe
+}
+
+// Close ends the connection in good order: no more writes are taken, what was
+// written is delivered for as long as linger, then the peer is told. Reading
+// goes on until the connection is closed.
+func (c *Conn) Close(now Instant, linger time.Duration) {
+	switch c.state {
+	case StateConnecting:
+		c.terminate(now, EndLocal)
+	case StateConnected:
+		if c.bye.heard == byeBelieved {
+			end := EndLocal
+			if c.snd.held() > 0 {
+				end = EndLinger // the peer is gone; this can't be delivered
+			}
+			c.terminate(now, end)
+			return
+		}
+		c.state = StateDraining
+		c.timers.set(timerLinger, now.Add(linger))
+		c.drained()
+	}
+}
+
+// Abort gives the connection up at once; the peer is told so.
+func (c *Conn) Abort(now Instant) {
+	switch c.state {
+	case StateConnecting:
+		c.terminate(now, EndAborted)
+	case StateConnected, StateDraining:
+		if c.bye.heard == byeBelieved {
+			c.terminate(now, EndAborted) // nobody is left to be told
+			return
+		}
+		c.abandon(EndAborted)
+	}
+}
+
+// abandon skips what is not delivered yet.
+func (c *Conn) abandon(end End) {
+	c.state = StateGoodbye
+	c.bye.copies, c.bye.pending, c.bye.ours = goodbyeCopies, true, end
+	c.timers.clear(timerLinger)
+}
+
+// drained moves on once everything written is acknowledged.
+func (c *Conn) drained() {
+	if c.state == StateDraining && c.snd.held() == 0 {
+		c.abandon(EndLocal)
+	}
+}
+
+func (c *Conn) transmitGoodbye(now Instant, out []Run) []Run {
+	if !c.bye.pending || len(out) == cap(out) {
+		return out
+	}
+	c.bye.pending = false
+	// The peer's own Close may wait for the last ACK; it goes along once.
+	if c.rcv.next > c.acks.confirmed && (c.rcv.next > c.acks.full || now > c.acks.fullAt) {
+		c.acks.pending = ackFull
+		if out = c.transmitACK(now, out); len(out) == cap(out) {
+			c.bye.pending = true
+			return out
+		}
+	}
+	out = c.packet(out, func(b []byte) []byte { return AppendShutdown(b, c.peerID, c.bye.ours != EndLocal) })
+	c.bye.copies--
+	if c.bye.copies == 0 {
+		c.terminate(now, c.bye.ours)
+		return out
+	}
+	c.timers.set(timerBye, now.Add(goodbyeGap))
+	return out
+}
+
+// onShutdown takes the peer's goodbye. One forged packet must not end a
+// transfer, so the peer is asked for a sign of life, by repeating an ACK: a
+// living sender answers each. Silence confirms the end; stragglers that the
+// network delayed only prolong the question.
+func (c *Conn) onShutdown(now Instant, info uint32) {
+	if c.bye.heard != byeNone || c.state != StateConnected && c.state != StateDraining {
+		return
+	}
+	c.bye.heard, c.bye.info = byeDoubted, info
+	c.bye.silences, c.bye.signs, c.bye.alive = 0, 0, false
+	c.askForLife(now)
+}
+
+func (c *Conn) askForLife(now Instant) {
+	c.acks.pending = ackFull
+	spread := c.rtt.spread()
+	if c.ackRTT.measured { // the peer's own estimate may still be its initial one
+		spread = min(spread, c.ackRTT.spread())
+	}
+	wait := min(max(byePatience, spread), maxByePatience) / byeProbes
+	c.timers.set(timerBye, now.Add(wait))
+}
+
+// onByeTimer sends the next copy of our shutdown, or judges the peer's.
+func (c *Conn) onByeTimer(now Instant) {
+	if c.state == StateGoodbye {
+		c.bye.pending = true
+		return
+	}
+	if c.bye.heard != byeDoubted {
+		return
+	}
+	if c.bye.alive {
+		c.bye.alive, c.bye.silences = false, 0
+		c.bye.signs++
+	} else {
+		c.bye.silences++
+	}
+	switch {
+	case c.bye.silences >= byeProbes:
+		c.believeShutdown(now)
+	case c.bye.signs >= maxByeSigns:
+		c.bye.heard = byeNone
+		c.count.Invalid++
+	default:
+		c.askForLife(now)
+	}
+}
+
+func (c *Conn) believeShutdown(now Instant) {
+	c.bye.heard, c.bye.end = byeBelieved, EndPeer
+	if c.bye.info == shutdownAborted || c.rcv.next != c.rcv.high {
+		c.bye.end = EndPeerAbort
+	}
+	c.noteIdle(now)
+	if c.state == StateDraining {
+		c.terminate(now, EndLinger)
+		return
+	}
+	// Nobody listens any more; what arrived stays readable.
+	c.timers.init()
+	c.acks.pending, c.ack2.n, c.keepAlive = ackNone, 0, false
+}
+
+// Lose ends the connection because its packets can't get out or in any more.
+func (c *Conn) Lose(now Instant) { c.terminate(now, EndLost) }
+
+// AppendShutdown appends a shutdown packet for the socket dst; aborted says
+// that not everything was delivered.
+func AppendShutdown(b []byte, dst uint32, aborted bool) []byte {
+	info := uint32(0)
+	if aborted {
+		info = shutdownAborted
+	}
+	return appendEmptyControl(b, TypeShutdown, info, dst)
+}

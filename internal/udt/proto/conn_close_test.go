@@ -1,0 +1,191 @@
+package proto
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// Close delivers first, then says goodbye a few times: nobody acknowledges it.
+func TestCloseDrains(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.write(3)
+	s.c.Close(s.now, time.Minute)
+	s.pass(50 * ms)
+	if n := len(s.taken(TypeShutdown)); n != 0 || s.c.State() != StateDraining || s.c.CanWrite() {
+		t.Fatalf("%d shutdowns before all is delivered, state %d", n, s.c.State())
+	}
+	s.ack(1, 2, 100)
+	if n := len(s.taken(TypeShutdown)); n != 0 {
+		t.Fatal("shutdown with a packet undelivered")
+	}
+	s.ack(2, 3, 100)
+	s.pass(time.Second)
+	var at []Instant
+	for _, p := range s.take() {
+		if c, ok := ParseControl(p.b); ok && c.Type == TypeShutdown {
+			at = append(at, p.at-s.now+Instant(time.Second))
+			if c.Info != 0 || c.Dst != peerSocket || len(c.Body) != 4 {
+				t.Errorf("shutdown %+v", c)
+			}
+		}
+	}
+	if want := []Instant{0, Instant(goodbyeGap), Instant(2 * goodbyeGap)}; !slices.Equal(at, want) {
+		t.Errorf("shutdowns after %v, want %v", at, want)
+	}
+	if s.c.End() != EndLocal || !s.c.Ready().Closed {
+		t.Errorf("end %d", s.c.End())
+	}
+}
+
+// The peer may wait for its data to be acknowledged before it closes: the last
+// ACK goes along with our goodbye.
+func TestGoodbyeCarriesLastACK(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.receive(0, 1)
+	s.pass(ms)
+	s.receive(1, 2)
+	s.take()
+	s.c.Close(s.now, time.Second)
+	s.step()
+	sent := s.take()
+	if len(sent) != 2 {
+		t.Fatalf("%d packets", len(sent))
+	}
+	c, _ := ParseControl(sent[0].b)
+	if a, light, ok := ParseACK(c.Body); c.Type != TypeACK || !ok || light || a.Next != s.seq(2) {
+		t.Errorf("first comes %x, want an ACK of both packets", sent[0].b)
+	}
+	if c, _ := ParseControl(sent[1].b); c.Type != TypeShutdown {
+		t.Errorf("then comes %x, want the shutdown", sent[1].b)
+	}
+}
+
+// Reading goes on while what was written is being delivered.
+func TestReadWhileDraining(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.write(3)
+	s.c.Close(s.now, time.Minute)
+	s.data(0, []byte("still here"))
+	var p [20]byte
+	if n := s.c.Read(p[:]); string(p[:n]) != "still here" {
+		t.Errorf("read %q", p[:n])
+	}
+}
+
+func TestLingerExpires(t *testing.T) {
+	for _, linger := range []time.Duration{0, 2 * time.Second} {
+		s := newConnectedScript(t, testConfig(1))
+		s.write(3)
+		s.take()
+		start := s.now
+		s.c.Close(s.now, linger)
+		s.step()
+		s.pass(5 * time.Second)
+		var first sentPacket
+		for _, p := range s.take() {
+			if c, ok := ParseControl(p.b); ok && c.Type == TypeShutdown {
+				if c.Info != shutdownAborted {
+					t.Errorf("shutdown says %d; the peer has not got everything", c.Info)
+				}
+				first = p
+				break
+			}
+		}
+		if first.b == nil || first.at.Sub(start) != linger {
+			t.Errorf("linger %v: shutdown %x after %v", linger, first.b, first.at.Sub(start))
+		}
+		if s.c.End() != EndLinger || !s.c.Ready().Closed {
+			t.Errorf("linger %v: end %d", linger, s.c.End())
+		}
+	}
+}
+
+func TestAbort(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.write(3)
+	s.take()
+	s.c.Abort(s.now)
+	s.step()
+	sent := s.take()
+	if len(sent) != 1 {
+		t.Fatalf("%d packets sent at once", len(sent))
+	}
+	if c, ok := ParseControl(sent[0].b); !ok || c.Type != TypeShutdown || c.Info != shutdownAborted {
+		t.Errorf("sent %x", sent[0].b)
+	}
+	s.pass(time.Second)
+	if s.c.End() != EndAborted || !s.c.Ready().Closed || len(s.takenData()) != 0 {
+		t.Errorf("end %d", s.c.End())
+	}
+	s.c.Abort(s.now) // and again, to no effect
+	s.c.Close(s.now, 0)
+	if s.c.End() != EndAborted {
+		t.Errorf("end %d", s.c.End())
+	}
+}
+
+// Closing after the peer's end, with and without something undelivered.
+func TestCloseAfterShutdown(t *testing.T) {
+	for _, packets := range []int{0, 2} {
+		s := newConnectedScript(t, testConfig(1))
+		s.write(packets)
+		s.control(TypeShutdown, 0, 0)
+		s.wait(time.Second)
+		s.c.Close(s.now, time.Minute)
+		want := EndLocal
+		if packets > 0 {
+			want = EndLinger
+		}
+		if s.c.End() != want || !s.c.Ready().Closed {
+			t.Errorf("%d packets unacknowledged: end %d, want %d", packets, s.c.End(), want)
+		}
+	}
+}
+
+// Whoever waits for an aborted connection to be over must not wait for ever,
+// also when the peer was faster.
+func TestAbortAfterShutdown(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.write(2)
+	s.control(TypeShutdown, 0, 0)
+	s.wait(time.Second)
+	s.take()
+	s.c.Abort(s.now)
+	s.pass(time.Second)
+	if s.c.End() != EndAborted || !s.c.Ready().Closed || len(s.sent) != 0 {
+		t.Errorf("end %d, closed %v, %d packets sent", s.c.End(), s.c.Ready().Closed, len(s.sent))
+	}
+}
+
+// A connection in doubt of the peer's shutdown can be closed here.
+func TestCloseInDoubt(t *testing.T) {
+	for name, end := range map[string]func(*script){
+		"close": func(s *script) { s.c.Close(s.now, time.Second) },
+		"abort": func(s *script) { s.c.Abort(s.now) },
+	} {
+		s := newConnectedScript(t, testConfig(1))
+		s.control(TypeShutdown, 0, 0)
+		end(s)
+		s.pass(2 * time.Second)
+		if !s.c.Ready().Closed {
+			t.Errorf("%s: state %d", name, s.c.State())
+		}
+	}
+}
+
+// Closing while connecting is over at once: nobody is told.
+func TestCloseWhileConnecting(t *testing.T) {
+	for name, end := range map[string]func(*script){
+		"close": func(s *script) { s.c.Close(s.now, time.Second) },
+		"abort": func(s *script) { s.c.Abort(s.now) },
+	} {
+		s := newClientScript(t, testConfig(1))
+		s.take()
+		end(s)
+		s.pass(time.Second)
+		if !s.c.Ready().Closed || len(s.sent) != 0 {
+			t.Errorf("%s: closed %v, %d packets follow", name, s.c.Ready().Closed, len(s.sent))
+		}
+	}
+}

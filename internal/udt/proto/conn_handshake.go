@@ -1,0 +1,189 @@
+package proto
+
+import "time"
+
+const (
+	// handshakeRetry is the time between repeats of a request.
+	handshakeRetry = 250 * time.Millisecond
+	// staleCookieRetries is how many unanswered second requests mean that the
+	// cookie has gone stale: libudt's listener refuses it silently when its
+	// minute turns (protocol trap H1).
+	staleCookieRetries = 2
+	// earlyDataHold keeps a listener's first data back until the client was
+	// heard from. A blocking libudt client loses what comes right behind the
+	// response, and is dead for good if anything comes before it (traps H2,
+	// H3); measured, 20 ms are enough.
+	earlyDataHold = 20 * time.Millisecond
+	// maxEarlyPackets is how many data packets a client keeps that overtook
+	// the response.
+	maxEarlyPackets = 256
+)
+
+// clientHandshake is the client's side of connection set-up.
+type clientHandshake struct {
+	request Handshake
+	pending bool // the request is to be sent
+	unheard int  // second requests sent since the last challenge
+	early   int  // data packets kept so far
+}
+
+// responseHold is the server's side: the response that may have to be
+// repeated, and the hold on early data.
+type responseHold struct {
+	response Handshake
+	pending  bool
+	active   bool // the client was not heard from yet
+	until    Instant
+	repeated bool
+}
+
+// NewClient starts a connection to a listener. Transmit gives the first
+// request.
+func NewClient(now Instant, cfg Config) *Conn {
+	c := newConn(now, cfg)
+	c.isn, c.mss = cfg.ISN, cfg.MSS
+	c.rcv.init(cfg.ISN, cfg.MSS, cfg.Window)
+	c.hs.request = Handshake{
+		Version: Version, SocketType: cfg.Type, ISN: cfg.ISN,
+		MSS: uint32(cfg.MSS), FlightFlag: uint32(cfg.Window),
+		Request: RequestInduction, ID: cfg.ID, IP: WireIP(cfg.PeerIP),
+	}
+	c.hs.pending = true
+	c.timers.set(timerConnect, now.Add(cfg.ConnectTimeout))
+	return c
+}
+
+// NewServer starts the accepted end of a connection, from a second request
+// that an Acceptor let through. Both directions use the client's initial
+// sequence number.
+func NewServer(now Instant, cfg Config, hs Handshake) *Conn {
+	c := newConn(now, cfg)
+	c.server, c.isn = true, hs.ISN
+	mss := max(MinMSS, min(cfg.MSS, int(min(hs.MSS, MaxMSS))))
+	c.rcv.init(hs.ISN, mss, cfg.Window)
+	c.hold = responseHold{
+		response: Handshake{
+			Version: Version, SocketType: cfg.Type, ISN: hs.ISN,
+			MSS: uint32(mss), FlightFlag: uint32(cfg.Window),
+			Request: RequestConclusion, ID: cfg.ID, Cookie: hs.Cookie, IP: WireIP(cfg.PeerIP),
+		},
+		pending: true,
+		active:  true,
+		until:   now.Add(earlyDataHold),
+	}
+	c.establish(now, mss, hs.ID, clampFlight(hs.FlightFlag))
+	c.timers.set(timerHold, now.Add(earlyDataHold/2))
+	return c
+}
+
+// clampFlight makes an announced flight size usable: at least the two packets
+// that any receiver takes.
+func clampFlight(f uint32) int { return int(max(2, min(f, 1<<30))) }
+
+// RepeatResponse sends the response again: the client repeated its request,
+// so the first was lost. It is harmless at any time.
+func (c *Conn) RepeatResponse() {
+	if c.server && c.state != StateClosed {
+		c.hold.pending = true
+	}
+}
+
+// heard lifts the hold on early data.
+func (c *Conn) heard() {
+	if c.hold.active {
+		c.hold.active = false
+		c.timers.clear(timerHold)
+	}
+}
+
+func (c *Conn) held(now Instant) bool { return c.hold.active && now < c.hold.until }
+
+// onHoldTimer repeats the response once half-way through the hold, and then
+// lets the data go.
+func (c *Conn) onHoldTimer() {
+	if !c.hold.repeated {
+		c.hold.repeated = true
+		c.hold.pending = true
+		c.timers.set(timerHold, c.hold.until)
+	}
+}
+
+// onHandshake takes a handshake packet addressed to this connection's ID.
+func (c *Conn) onHandshake(now Instant, ctl Control) {
+	h, ok := ParseHandshake(ctl.Body)
+	if !ok {
+		c.count.Invalid++
+		return
+	}
+	if c.state != StateConnecting {
+		if h.Request > 0 && !h.Request.Rejected() {
+			c.RepeatResponse()
+		}
+		return
+	}
+	switch {
+	case h.Request.Rejected():
+		c.terminate(now, EndRejected)
+	case h.Request == RequestInduction:
+		if h.Cookie == 0 {
+			c.count.Invalid++
+			return
+		}
+		c.hs.request.Request, c.hs.request.Cookie = RequestConclusion, h.Cookie
+		c.hs.unheard = 0
+		c.hs.pending = true
+		c.timers.clear(timerHandshake)
+	default:
+		c.onResponse(now, h)
+	}
+}
+
+// onResponse takes the listener's final answer. Repeated answers of libudt
+// have version, type and cookie zero, so only what is there is checked.
+func (c *Conn) onResponse(now Instant, h Handshake) {
+	if c.hs.request.Request != RequestConclusion || h.ID == 0 || h.ID > SeqMask {
+		c.count.Invalid++
+		return
+	}
+	if h.Version != 0 && h.Version != Version ||
+		h.SocketType != 0 && h.SocketType != c.cfg.Type || h.ISN != c.isn {
+		c.terminate(now, EndMismatched)
+		return
+	}
+	mss := c.cfg.MSS
+	if h.MSS >= MinMSS && int64(h.MSS) < int64(mss) {
+		mss = int(h.MSS)
+	}
+	c.timers.clear(timerConnect)
+	c.hs.pending = false
+	c.establish(now, mss, h.ID, clampFlight(h.FlightFlag))
+	c.keepAlive = true // lets the listener know that its data may come
+	if c.rcv.next > 0 {
+		c.timers.set(timerACK, now)
+	}
+}
+
+// onHandshakeTimer repeats the request.
+func (c *Conn) onHandshakeTimer() {
+	if c.hs.request.Request == RequestConclusion {
+		c.hs.unheard++
+		if c.hs.unheard > staleCookieRetries {
+			c.hs.request.Request, c.hs.request.Cookie = RequestInduction, 0
+		}
+	}
+	c.hs.pending = true
+}
+
+// transmitHandshake appends what connection set-up has to send.
+func (c *Conn) transmitHandshake(now Instant, out []Run) []Run {
+	if c.hs.pending && c.state == StateConnecting && len(out) < cap(out) {
+		c.hs.pending = false
+		c.timers.set(timerHandshake, now.Add(handshakeRetry))
+		out = c.packet(out, func(b []byte) []byte { return appendHandshake(b, c.hs.request, 0) })
+	}
+	if c.hold.pending && len(out) < cap(out) {
+		c.hold.pending = false
+		out = c.packet(out, func(b []byte) []byte { return appendHandshake(b, c.hold.response, c.peerID) })
+	}
+	return out
+}

@@ -1,0 +1,148 @@
+package proto
+
+// HandleDatagram takes one datagram addressed to this connection's ID from the
+// peer's address. It never blocks and keeps no reference to b.
+func (c *Conn) HandleDatagram(now Instant, b []byte) { c.HandleRun(now, b, len(b)) }
+
+// HandleRun takes a batch of datagrams that arrived together: segment bytes
+// each, the last may be shorter.
+func (c *Conn) HandleRun(now Instant, b []byte, segment int) {
+	if c.state == StateClosed || c.bye.heard == byeBelieved {
+		return
+	}
+	c.batch++
+	data := 0
+	before := c.rcv.next
+	for len(b) > 0 {
+		n := len(b)
+		if segment > 0 && segment < n {
+			n = segment
+		}
+		p := b[:n]
+		b = b[n:]
+		if len(p) < HeaderSize {
+			c.count.Invalid++
+			continue
+		}
+		if IsControl(p) {
+			c.onControl(now, p)
+			continue
+		}
+		if c.onData(now, p) {
+			data++
+		}
+	}
+	if data > 0 {
+		c.arrival.batch(now, data)
+		c.acks.since += data
+		c.scheduleACK(now, before)
+	}
+}
+
+func (c *Conn) onControl(now Instant, p []byte) {
+	ctl, _ := ParseControl(p)
+	if c.state == StateConnecting {
+		if ctl.Type == TypeHandshake {
+			c.onHandshake(now, ctl)
+		}
+		return
+	}
+	c.lastHeard = now
+	if ctl.Type != TypeHandshake {
+		c.heard()
+	}
+	if ctl.Type != TypeShutdown {
+		c.bye.alive = true
+	}
+	switch ctl.Type {
+	case TypeHandshake:
+		c.onHandshake(now, ctl)
+	case TypeACK:
+		c.onACK(now, ctl)
+	case TypeACK2:
+		c.onACK2(now, ctl.Info)
+	case TypeNAK:
+		c.onNAK(now, ctl.Body)
+	case TypeShutdown:
+		c.onShutdown(now, ctl.Info)
+	case TypePeerError:
+		c.peerError, c.peerErrored = ctl.Info, true
+	case TypeKeepAlive, TypeCongestionWarning, TypeDropRequest, TypeUser:
+		// Keep-alives only say that the peer lives. Warnings are never sent
+		// by libudt and obeyed to no effect. Drop requests belong to
+		// messages, user packets to applications.
+	}
+}
+
+// onData takes a data packet and says whether it was one of ours.
+func (c *Conn) onData(now Instant, p []byte) bool {
+	d, _ := ParseData(p)
+	if c.state == StateConnecting {
+		// It overtook the listener's response; without a copy kept here the
+		// peer would have to send it again.
+		if c.hs.request.Request != RequestConclusion || c.hs.early >= maxEarlyPackets {
+			return false
+		}
+		c.hs.early++
+	} else {
+		c.lastHeard = now
+		c.heard()
+		c.bye.alive = true
+	}
+	i := indexOf(d.Seq, c.isn, c.rcv.next)
+	high := c.rcv.high
+	c.count.DataReceived++
+	switch c.rcv.store(i, d.Payload) {
+	case recvDuplicate:
+		c.count.Duplicates++
+		// The sender has missed our ACK of it, whatever an ACK2 said: one
+		// that was forged or spoiled must not silence us for good.
+		c.acks.confirmed = min(c.acks.confirmed, i)
+		if c.state != StateConnecting {
+			c.timers.sooner(timerACK, now.Add(syn))
+		}
+		return true
+	case recvOutside:
+		c.count.Invalid++
+		return true
+	}
+	c.count.BytesReceived += int64(len(d.Payload))
+	if i >= high {
+		c.capacity.packet(now, d.Seq, c.batch)
+	}
+	if i > high {
+		c.count.ReceiveLoss += int64(i - high)
+		c.naks.discovered(high, i)
+	}
+	if len(d.Payload) < c.payload() {
+		c.hurryACK(now)
+	}
+	return true
+}
+
+func (c *Conn) payload() int { return c.mss - IPUDPHeaders - HeaderSize }
+
+// Peek returns a View of data in order; ok is false if there is none.
+// Between Peek and Consume the View may be read without holding any lock.
+func (c *Conn) Peek() (v View, ok bool) { return c.rcv.peek() }
+
+// Consume frees what was taken of v.
+func (c *Conn) Consume(v *View) {
+	c.rcv.consume(v)
+	c.offerWindow()
+}
+
+// Read copies data in order to p and returns how much; 0 means none is there,
+// and End why if there will be none.
+func (c *Conn) Read(p []byte) int {
+	total := 0
+	for total < len(p) {
+		v, ok := c.Peek()
+		if !ok {
+			break
+		}
+		total += v.Copy(p[total:])
+		c.Consume(&v)
+	}
+	return total
+}

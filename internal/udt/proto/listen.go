@@ -1,0 +1,60 @@
+package proto
+
+import "net/netip"
+
+// An Acceptor answers connection requests without keeping anything of them
+// until a cookie has come back, and never sends more than it received.
+type Acceptor struct {
+	jar *CookieJar
+	typ SocketType
+}
+
+// NewAcceptor returns an Acceptor for sockets of the given type.
+func NewAcceptor(jar *CookieJar, typ SocketType) *Acceptor {
+	return &Acceptor{jar: jar, typ: typ}
+}
+
+// Verdict is what to do with a request.
+type Verdict uint8
+
+// Verdicts.
+const (
+	VerdictIgnore Verdict = iota // drop it
+	VerdictReply                 // send the reply
+	VerdictAccept                // the cookie was good: make or find the connection
+)
+
+// Handle judges a datagram sent to socket ID 0. The reply, if any, is
+// appended to buf. An expired cookie gets a fresh challenge: libudt's clients
+// answer it at once, where libudt's listener falls silent.
+func (a *Acceptor) Handle(now Instant, from netip.AddrPort, b, buf []byte) (Verdict, Handshake, []byte) {
+	ctl, ok := ParseControl(b)
+	if !ok || ctl.Type != TypeHandshake || len(ctl.Body) != HandshakeSize {
+		return VerdictIgnore, Handshake{}, nil
+	}
+	h, ok := ParseHandshake(ctl.Body)
+	if !ok || h.ID == 0 || h.ID > SeqMask || h.Request.Rejected() {
+		return VerdictIgnore, Handshake{}, nil
+	}
+	if h.Request == RequestInduction || !a.jar.Valid(now, from, h.Cookie) {
+		// As libudt does, the challenge is the request with the cookie in it.
+		h.Request, h.Cookie = RequestInduction, a.jar.Cookie(now, from)
+		return VerdictReply, h, replyTo(ctl, h, buf)
+	}
+	if h.Version != Version || h.SocketType != a.typ || h.MSS < MinMSS {
+		return VerdictReply, h, Reject(ctl, h, buf)
+	}
+	return VerdictAccept, h, nil
+}
+
+// Reject appends a rejection of request h, which came in ctl.
+func Reject(ctl Control, h Handshake, buf []byte) []byte {
+	h.Request = RequestRejected
+	return replyTo(ctl, h, buf)
+}
+
+// replyTo re-uses the header of a request, as libudt does.
+func replyTo(ctl Control, h Handshake, buf []byte) []byte {
+	ctl.Dst, ctl.Body = h.ID, nil
+	return h.Append(ctl.Append(buf))
+}

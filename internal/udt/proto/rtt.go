@@ -1,0 +1,51 @@
+package proto
+
+import "time"
+
+// Round-trip times before anything was measured, and the bounds of what is
+// believed.
+const (
+	initialRTT    = 100 * time.Millisecond
+	initialRTTVar = 50 * time.Millisecond
+	maxRTT        = 60 * time.Second
+)
+
+// rttEstimator smooths round-trip samples (RFC 6298, section 2, with UDT's
+// gains: 1/8 for the mean, 1/4 for the deviation).
+type rttEstimator struct {
+	srtt, rttvar time.Duration
+	measured     bool
+	min          time.Duration // least sample; valid if measured
+}
+
+func (e *rttEstimator) init() { e.srtt, e.rttvar = initialRTT, initialRTTVar }
+
+func (e *rttEstimator) sample(d time.Duration) {
+	if d <= 0 || d > maxRTT {
+		return
+	}
+	if !e.measured {
+		e.measured = true
+		e.srtt, e.rttvar, e.min = d, d/2, d
+		return
+	}
+	e.min = min(e.min, d)
+	dev := e.srtt - d
+	if dev < 0 {
+		dev = -dev
+	}
+	e.rttvar += (dev - e.rttvar) / 4
+	e.srtt += (d - e.srtt) / 8
+}
+
+// adopt takes over the peer's own estimate, in microseconds, from an ACK.
+func (e *rttEstimator) adopt(rtt, rttvar uint32) {
+	d, v := time.Duration(rtt)*time.Microsecond, time.Duration(rttvar)*time.Microsecond
+	if d <= 0 || d > maxRTT || v < 0 || v > maxRTT {
+		return
+	}
+	e.srtt, e.rttvar = d, v
+}
+
+// spread is the mean plus four deviations: nearly every round trip is shorter.
+func (e *rttEstimator) spread() time.Duration { return e.srtt + 4*e.rttvar }

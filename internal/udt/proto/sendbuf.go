@@ -1,0 +1,373 @@
+package proto
+
+import "math/bits"
+
+// maxRunSlots and maxRunBytes bound one GSO send: the kernel takes up to 64
+// segments and 65,507 bytes in a run.
+const (
+	maxRunSlots = 64
+	maxRunBytes = 65507
+	// spareSendChunks is how many acknowledged chunks are kept for reuse.
+	spareSendChunks = 64
+)
+
+// A sendChunk holds consecutive packets as they go on the wire, header and
+// payload, slot after slot, so that a run of them is one piece of memory and
+// one GSO send.
+type sendChunk struct {
+	buf   []byte // slots × stride
+	lens  [maxRunSlots]uint16
+	sent  [maxRunSlots]Instant // last transmission
+	lost  uint64               // slots waiting for retransmission
+	rexmt uint64               // slots retransmitted at least once
+}
+
+// A sendBuffer keeps what was written until it is acknowledged:
+//
+//	una ≤ next ≤ tail    (packet indices)
+//	una..next  in flight, next..tail  written but not sent
+//
+// The tail packet may be partly filled; it grows until it is sent.
+type sendBuffer struct {
+	isn     Seq
+	stride  int // bytes of a full packet
+	payload int // payload bytes of a full packet
+	slots   int // per chunk
+	dst     uint32
+
+	ring            chunkRing[sendChunk]
+	una, next, tail packetIndex
+	room            int  // payload bytes still free in packet tail-1; 0 unless it is unsent
+	filling         bool // a Fill is out: the packet it started in can't be sent
+
+	lostCount int
+	lostHint  int64 // no chunk before this one has lost packets
+
+	spare []*sendChunk
+	limbo []*sendChunk // acknowledged, but maybe still read by a send under way
+
+	limit   int // most packets held
+	message uint32
+}
+
+func (b *sendBuffer) init(isn Seq, mss int, dst uint32, limit int) {
+	b.isn, b.dst, b.limit = isn, dst, limit
+	b.stride = mss - IPUDPHeaders
+	b.payload = b.stride - HeaderSize
+	b.slots = max(1, min(maxRunSlots, maxRunBytes/b.stride))
+	b.message = 1
+}
+
+func (b *sendBuffer) chunkOf(i packetIndex) (n int64, slot int) {
+	return int64(i) / int64(b.slots), int(int64(i) % int64(b.slots))
+}
+
+// chunk returns the chunk that holds packet i, and its slot there.
+func (b *sendBuffer) chunk(i packetIndex) (*sendChunk, int) {
+	n, s := b.chunkOf(i)
+	return b.ring.get(n), s
+}
+
+func (b *sendBuffer) inFlight() int { return int(b.next - b.una) }
+func (b *sendBuffer) held() int     { return int(b.tail - b.una) }
+
+// sendable is the end of what may be sent now.
+func (b *sendBuffer) sendable() packetIndex {
+	if b.filling && b.room > 0 {
+		return b.tail - 1
+	}
+	return b.tail
+}
+
+// space is how many bytes can be written now.
+func (b *sendBuffer) space() int {
+	return (b.limit-b.held())*b.payload + b.room
+}
+
+// A Fill is a place in the send buffer to copy payload to. The copying needs
+// no lock: the engine neither moves nor sends what a Fill covers until it is
+// committed.
+type Fill struct {
+	chunk   *sendChunk
+	seq     Seq // of slot
+	slot    int
+	used    int // payload bytes in slot
+	end     int // slots that may be used
+	stride  int
+	dst     uint32
+	message uint32
+	resumed bool // slot was partly filled before
+	filled  int  // bytes added
+}
+
+// reserve starts a Fill at the tail, in one chunk. ok is false without room.
+// There is one Fill at a time.
+func (b *sendBuffer) reserve() (f Fill, ok bool) {
+	if b.space() <= 0 || b.filling {
+		return Fill{}, false
+	}
+	at, used := b.tail, 0
+	if b.room > 0 {
+		at, used = b.tail-1, b.payload-b.room
+	}
+	n, slot := b.chunkOf(at)
+	c := b.ring.get(n)
+	if c == nil {
+		c = b.newChunk()
+		b.ring.put(int64(b.una)/int64(b.slots), n, c)
+	}
+	end := min(b.slots, slot+b.limit-int(at-b.una))
+	if end <= slot {
+		return Fill{}, false
+	}
+	b.filling = true
+	return Fill{
+		chunk: c, seq: at.seqOf(b.isn), slot: slot, used: used, end: end,
+		stride: b.stride, dst: b.dst, message: b.message, resumed: b.room > 0,
+	}, true
+}
+
+func (b *sendBuffer) newChunk() *sendChunk {
+	if n := len(b.spare); n > 0 {
+		c := b.spare[n-1]
+		b.spare = b.spare[:n-1]
+		c.lost, c.rexmt = 0, 0
+		return c
+	}
+	return &sendChunk{buf: make([]byte, b.slots*b.stride)}
+}
+
+// Copy takes what fits of p and returns how much that was.
+func (f *Fill) Copy(p []byte) int {
+	total := 0
+	for len(p) > 0 {
+		dst := f.Next()
+		if len(dst) == 0 {
+			break
+		}
+		n := copy(dst, p)
+		f.Advance(n)
+		p = p[n:]
+		total += n
+	}
+	return total
+}
+
+// Next returns the free payload space of the packet being filled, empty when
+// the Fill is full.
+func (f *Fill) Next() []byte {
+	if f.slot >= f.end {
+		return nil
+	}
+	base := f.slot * f.stride
+	return f.chunk.buf[base+HeaderSize+f.used : base+f.stride]
+}
+
+// Advance says that n bytes of Next were filled.
+func (f *Fill) Advance(n int) {
+	if n == 0 {
+		return
+	}
+	if f.used == 0 {
+		word1 := uint32(BoundarySolo)<<boundaryShift | f.message
+		putDataHeader(f.chunk.buf[f.slot*f.stride:], f.seq, word1, f.dst)
+		f.message = nextMessage(f.message)
+	}
+	f.used += n
+	f.filled += n
+	f.chunk.lens[f.slot] = uint16(f.used)
+	if f.used == f.stride-HeaderSize {
+		f.slot, f.used, f.seq = f.slot+1, 0, f.seq.Add(1)
+	}
+}
+
+func nextMessage(m uint32) uint32 {
+	if m >= maxMessage {
+		return 1
+	}
+	return m + 1
+}
+
+// commit publishes what f was filled with.
+func (b *sendBuffer) commit(f *Fill) {
+	b.filling = false
+	if f.filled == 0 {
+		return
+	}
+	n := int64(b.tail) / int64(b.slots)
+	if f.resumed {
+		n = int64(b.tail-1) / int64(b.slots)
+	}
+	b.tail = packetIndex(n*int64(b.slots)) + packetIndex(f.slot)
+	b.room = 0
+	if f.used > 0 {
+		b.tail++
+		b.room = b.payload - f.used
+	}
+	b.message = f.message
+}
+
+// run describes consecutive packets of one chunk, all of full size but maybe
+// the last.
+type run struct {
+	chunk *sendChunk
+	from  int // slot
+	n     int
+	first packetIndex
+}
+
+// runAt returns the longest run of at most most packets starting at i, ending
+// before end, that one send can carry.
+func (b *sendBuffer) runAt(i, end packetIndex, most int) run {
+	c, slot := b.chunk(i)
+	most = min(most, int(end-i), b.slots-slot)
+	n := 0
+	for n < most {
+		full := int(c.lens[slot+n]) == b.payload
+		n++
+		if !full {
+			break
+		}
+	}
+	return run{chunk: c, from: slot, n: n, first: i}
+}
+
+// bytes returns the memory of a run and stamps its packets with the time.
+func (b *sendBuffer) bytes(r run, now Instant) []byte {
+	ts := now.microseconds()
+	for s := r.from; s < r.from+r.n; s++ {
+		putTimestamp(r.chunk.buf[s*b.stride:], ts)
+		r.chunk.sent[s] = now
+	}
+	last := r.from + r.n - 1
+	return r.chunk.buf[r.from*b.stride : last*b.stride+HeaderSize+int(r.chunk.lens[last])]
+}
+
+// payloadOf returns the payload bytes of a run.
+func (b *sendBuffer) payloadOf(r run) int {
+	return (r.n-1)*b.payload + int(r.chunk.lens[r.from+r.n-1])
+}
+
+// advanceNext marks everything up to i as sent; a partly filled packet that
+// was sent grows no more.
+func (b *sendBuffer) advanceNext(i packetIndex) {
+	b.next = i
+	if i == b.tail {
+		b.room = 0
+	}
+}
+
+// acknowledge drops everything before i and returns how many packets that was.
+func (b *sendBuffer) acknowledge(i packetIndex) int {
+	n := int(i - b.una)
+	old, _ := b.chunkOf(b.una)
+	cur, slot := b.chunkOf(i)
+	for ; old < cur; old++ {
+		c := b.ring.get(old)
+		b.lostCount -= bits.OnesCount64(c.lost)
+		c.lost = 0
+		b.ring.clear(old)
+		b.limbo = append(b.limbo, c)
+	}
+	if c := b.ring.get(cur); c != nil {
+		below := bitRange(0, slot)
+		b.lostCount -= bits.OnesCount64(c.lost & below)
+		c.lost &^= below
+	}
+	b.una = i
+	b.lostHint = max(b.lostHint, cur)
+	return n
+}
+
+// settle says that no send is reading the buffer any more, so that chunks
+// acknowledged in the meantime can be used again.
+func (b *sendBuffer) settle() {
+	for i, c := range b.limbo {
+		if len(b.spare) < spareSendChunks {
+			b.spare = append(b.spare, c)
+		}
+		b.limbo[i] = nil
+	}
+	b.limbo = b.limbo[:0]
+}
+
+// trim gives all memory back that an empty buffer doesn't need.
+func (b *sendBuffer) trim() {
+	b.spare = nil
+	if b.held() == 0 && !b.filling {
+		b.ring = chunkRing[sendChunk]{}
+	}
+}
+
+// markLost queues the packets from..to (to excluded) for retransmission,
+// skipping those retransmitted after the given instant: their copy may still
+// be on its way. It returns how many were newly queued.
+func (b *sendBuffer) markLost(from, to packetIndex, after Instant) int {
+	from, to = max(from, b.una), min(to, b.next)
+	marked := 0
+	for from < to {
+		n, slot := b.chunkOf(from)
+		c := b.ring.get(n)
+		end := min(b.slots, slot+int(to-from))
+		m := bitRange(slot, end) &^ c.lost
+		for again := m & c.rexmt; again != 0; again &= again - 1 {
+			if s := firstSet(again); c.sent[s] > after {
+				m &^= 1 << s
+			}
+		}
+		if m != 0 {
+			c.lost |= m
+			marked += bits.OnesCount64(m)
+			b.lostHint = min(b.lostHint, n)
+		}
+		from += packetIndex(end - slot)
+	}
+	b.lostCount += marked
+	return marked
+}
+
+// nextLost returns the lowest packet waiting for retransmission and how many
+// follow it directly in the same chunk.
+func (b *sendBuffer) nextLost() (first packetIndex, n int, ok bool) {
+	if b.lostCount == 0 {
+		return 0, 0, false
+	}
+	for {
+		c := b.ring.get(b.lostHint)
+		if c == nil || c.lost == 0 {
+			b.lostHint++
+			continue
+		}
+		s := firstSet(c.lost)
+		n = firstSet(^(c.lost >> s))
+		return packetIndex(b.lostHint*int64(b.slots)) + packetIndex(s), n, true
+	}
+}
+
+// resent takes a run off the loss list.
+func (b *sendBuffer) resent(r run) {
+	m := bitRange(r.from, r.from+r.n)
+	b.lostCount -= bits.OnesCount64(r.chunk.lost & m)
+	r.chunk.lost &^= m
+	r.chunk.rexmt |= m
+}
+
+// lastSent returns when packet i was last transmitted.
+func (b *sendBuffer) lastSent(i packetIndex) Instant {
+	c, s := b.chunk(i)
+	return c.sent[s]
+}
+
+// anyAgain reports whether one of the packets from una up to but not including
+// i was retransmitted.
+func (b *sendBuffer) anyAgain(i packetIndex) bool {
+	for from := b.una; from < i; {
+		n, slot := b.chunkOf(from)
+		end := min(b.slots, slot+int(i-from))
+		if b.ring.get(n).rexmt&bitRange(slot, end) != 0 {
+			return true
+		}
+		from += packetIndex(end - slot)
+	}
+	return false
+}
