@@ -1,0 +1,319 @@
+package udt
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/udtcp/udtcp/internal/udt/proto"
+)
+
+// Conn is a UDT stream. It is a net.Conn: all methods may be called from
+// several goroutines, and deadlines and Close end calls that wait.
+type Conn struct {
+	endpoint *Endpoint
+	remote   netip.AddrPort
+	epoch    time.Time
+	linger   time.Duration
+
+	mu     sync.Mutex // guards what follows; never held across a system call
+	p      *proto.Conn
+	ready  proto.Ready
+	wakeAt proto.Instant // when run looks again by itself
+	perf   perfmon
+
+	peerError *PeerError // reported by the peer, for the next Write
+
+	reading, writing gate
+	wake             chan struct{} // ends run's sleep
+	connected        chan struct{} // closed when the handshake is over
+	closing          chan struct{} // closed when Close or Abort is called
+	closeOnce        sync.Once
+	done             chan struct{} // closed when run has ended
+}
+
+var _ net.Conn = (*Conn)(nil)
+
+const (
+	awake = proto.Instant(-1 << 63)  // wakeAt while run is busy
+	never = proto.Instant(1<<63 - 1) // wakeAt without a timer
+)
+
+func newConn(e *Endpoint, remote netip.AddrPort, now time.Time) *Conn {
+	c := &Conn{
+		endpoint:  e,
+		remote:    remote,
+		epoch:     now,
+		linger:    e.cfg.Linger,
+		wakeAt:    awake,
+		wake:      make(chan struct{}, 1),
+		connected: make(chan struct{}),
+		closing:   make(chan struct{}),
+		done:      make(chan struct{}),
+	}
+	c.reading.init()
+	c.writing.init()
+	return c
+}
+
+// at turns a time into the connection's own.
+func (c *Conn) at(t time.Time) proto.Instant { return proto.Instant(t.Sub(c.epoch)) }
+
+func (c *Conn) now() proto.Instant { return c.at(time.Now()) }
+
+// changed compares what is possible now with before and wakes who waits for
+// it. It follows every use of c.p and is called with c.mu held.
+func (c *Conn) changed() {
+	r := c.p.Ready()
+	was := c.ready
+	c.ready = r
+	if r.Readable && !was.Readable {
+		c.reading.wake()
+	}
+	if r.Writable && !was.Writable {
+		c.writing.wake()
+	}
+	if code, ok := c.p.PeerError(); ok {
+		c.peerError = &PeerError{Code: code}
+		c.writing.wake()
+	}
+	if r.Connected && !was.Connected {
+		close(c.connected)
+	}
+	if at, ok := c.p.NextTimeout(); ok && at < c.wakeAt || r.Closed && c.wakeAt != awake {
+		notify(c.wake)
+	}
+}
+
+// Read implements net.Conn. It returns io.EOF once the peer has closed in good
+// order and everything was read, and ErrConnLost if the connection broke.
+func (c *Conn) Read(p []byte) (int, error) {
+	if err := c.reading.enter(c.closing); err != nil {
+		return 0, c.fail("read", err)
+	}
+	defer c.reading.leave()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		n, err := c.readNow(p)
+		if n > 0 {
+			return n, nil
+		}
+		if err != nil {
+			return 0, c.fail("read", err)
+		}
+		if err := c.reading.wait(c.closing); err != nil {
+			return 0, c.fail("read", err)
+		}
+	}
+}
+
+// readNow copies what is there. The copying itself is done without the lock.
+func (c *Conn) readNow(p []byte) (int, error) {
+	total := 0
+	for total < len(p) {
+		c.mu.Lock()
+		v, ok := c.p.Peek()
+		if !ok {
+			end := c.p.End()
+			c.mu.Unlock()
+			if total > 0 {
+				return total, nil
+			}
+			return 0, readError(end)
+		}
+		c.mu.Unlock()
+		total += v.Copy(p[total:])
+		c.mu.Lock()
+		c.p.Consume(&v)
+		c.changed()
+		c.mu.Unlock()
+	}
+	return total, nil
+}
+
+func readError(end proto.End) error {
+	switch end {
+	case proto.EndNone:
+		return nil
+	case proto.EndPeer:
+		return io.EOF
+	case proto.EndLocal, proto.EndAborted:
+		return net.ErrClosed
+	}
+	return ends[end].err
+}
+
+// Write implements net.Conn. It returns when everything is in the send buffer,
+// not when it has arrived; Close waits for that.
+func (c *Conn) Write(p []byte) (int, error) {
+	if err := c.writing.enter(c.closing); err != nil {
+		return 0, c.fail("write", err)
+	}
+	defer c.writing.leave()
+	total := 0
+	for total < len(p) {
+		if err := c.writing.check(c.closing); err != nil {
+			return total, c.fail("write", err)
+		}
+		n, err := c.writeNow(p[total:])
+		total += n
+		if err == nil && n == 0 {
+			err = c.writing.wait(c.closing)
+		}
+		if err != nil {
+			return total, c.fail("write", err)
+		}
+	}
+	return total, nil
+}
+
+// writeNow copies what fits into one piece of the send buffer. The copying
+// itself is done without the lock.
+func (c *Conn) writeNow(p []byte) (int, error) {
+	c.mu.Lock()
+	if err := c.peerError; err != nil {
+		c.peerError = nil
+		c.mu.Unlock()
+		return 0, err
+	}
+	f, ok := c.p.Reserve()
+	if !ok {
+		end, open := c.p.End(), c.p.CanWrite()
+		c.mu.Unlock()
+		if open {
+			return 0, nil
+		}
+		return 0, writeError(end)
+	}
+	c.mu.Unlock()
+	n := f.Copy(p)
+	c.mu.Lock()
+	c.p.Commit(c.now(), &f)
+	c.changed()
+	c.mu.Unlock()
+	return n, nil
+}
+
+func writeError(end proto.End) error {
+	switch end {
+	case proto.EndPeer:
+		return ErrPeerClosed
+	case proto.EndNone, proto.EndLocal, proto.EndAborted:
+		return net.ErrClosed
+	}
+	return ends[end].err
+}
+
+// fail dresses an error up; io.EOF stays bare.
+func (c *Conn) fail(op string, err error) error {
+	if errors.Is(err, io.EOF) {
+		return err
+	}
+	code := ECONNLOST
+	var peer *PeerError
+	switch {
+	case errors.As(err, &peer):
+		code = EPEERERR
+	case errors.Is(err, net.ErrClosed):
+		code = EINVSOCK
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		code = ETIMEOUT
+	}
+	return &Error{Code: code, Op: op, Addr: c.RemoteAddr(), Err: err}
+}
+
+// Close ends the connection: calls that wait are woken, no more data is taken,
+// what was written is delivered, for as long as Config.Linger, and the peer is
+// told. It returns ErrUndelivered if the peer did not acknowledge everything.
+func (c *Conn) Close() error {
+	if c.linger < 0 {
+		return c.end(c.p.Abort)
+	}
+	c.close()
+	<-c.writing.turn // what a Write under way has taken is to be delivered too
+	defer c.writing.leave()
+	return c.end(func(now proto.Instant) { c.p.Close(now, c.linger) })
+}
+
+// Abort gives the connection up at once. The peer reads ErrConnLost.
+func (c *Conn) Abort() error {
+	err := c.end(c.p.Abort)
+	if errors.Is(err, ErrUndelivered) {
+		return nil // as intended
+	}
+	return err
+}
+
+// close wakes calls that wait and refuses new ones.
+func (c *Conn) close() { c.closeOnce.Do(func() { close(c.closing) }) }
+
+func (c *Conn) end(how func(now proto.Instant)) error {
+	c.close()
+	c.mu.Lock()
+	how(c.now())
+	c.changed()
+	c.mu.Unlock()
+	<-c.done
+	c.mu.Lock()
+	why, left := ends[c.p.End()].err, c.p.Unacknowledged()
+	c.mu.Unlock()
+	switch {
+	case left > 0 && (why == nil || errors.Is(why, ErrUndelivered)):
+		return c.fail("close", ErrUndelivered)
+	case left > 0:
+		return c.fail("close", fmt.Errorf("%w: %w", ErrUndelivered, why))
+	case why != nil:
+		return c.fail("close", why)
+	}
+	return nil
+}
+
+// LocalAddr implements net.Conn.
+func (c *Conn) LocalAddr() net.Addr { return c.endpoint.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.remote) }
+
+// SetDeadline implements net.Conn.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.reading.limit.set(t)
+	c.writing.limit.set(t)
+	return nil
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.reading.limit.set(t)
+	return nil
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.writing.limit.set(t)
+	return nil
+}
+
+// Stats returns UDT's perfmon; clear starts a new interval.
+func (c *Conn) Stats(clear bool) Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	return c.perf.snapshot(time.Duration(now), c.p.Stats(now), clear)
+}
+
+// MSS returns the negotiated packet size in bytes, headers included.
+func (c *Conn) MSS() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.p.MSS()
+}
+
+// CongestionControl names the sender's controller.
+func (c *Conn) CongestionControl() string { return c.p.Controller().Name() }

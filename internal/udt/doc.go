@@ -1,0 +1,34 @@
+// Package udt is UDT, a reliable transport over UDP for large amounts of data
+// over long, fat networks, compatible on the wire with the C++ library libudt
+// 4.11. Connections are net.Conns, listeners net.Listeners:
+//
+//	l, err := udt.Listen("udp", ":9000", nil)
+//	c, err := l.Accept()
+//
+//	c, err := udt.Dial(ctx, "udp", "host:9000", nil)
+//
+// An Endpoint is one UDP socket with any number of connections on it, both
+// dialled and accepted. Dial and Listen make one of their own.
+//
+// # How it works
+//
+// The protocol itself is package proto, which knows no time and no socket.
+// This package gives it both:
+//
+//   - One goroutine per Endpoint (Endpoint.read) reads batches of packets,
+//     sorts them by destination socket ID and hands them to their connections.
+//     It never waits for an application: a full buffer closes the window.
+//   - One goroutine per connection (Conn.run) fires timers and transmits.
+//   - One mutex per connection guards its proto.Conn. It is never held across
+//     a system call, a channel operation or the copying of data: Read and
+//     Write reserve a piece of the buffer under the lock, copy without it and
+//     commit under it again. Conn.changed compares what is possible with
+//     before, in one place, and wakes who waits.
+//
+// # Ends
+//
+// UDT has no half-close. Close delivers what was written (Config.Linger bounds
+// how long) and tells the peer, which then reads io.EOF. A peer that gave up
+// or fell silent gives ErrConnLost. All errors are *Error with UDT's codes,
+// and work with errors.Is and those of net, os and syscall.
+package udt

@@ -1,0 +1,286 @@
+package udt
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/udtcp/udtcp/internal/udt/proto"
+	"github.com/udtcp/udtcp/internal/udt/udpio"
+)
+
+// readMessages is how many messages a read takes at most; each may be a run of
+// packets that the kernel put together.
+const readMessages = 8
+
+// Endpoint is one UDP socket with any number of connections on it.
+type Endpoint struct {
+	socket udpio.Socket
+	cfg    Config
+	epoch  time.Time
+
+	mu       sync.RWMutex
+	conns    map[uint32]*Conn // by our ID
+	peers    map[peerKey]*Conn
+	gone     graves
+	listener *Listener
+	owned    bool // closes with its last user
+	closed   bool
+	readDone chan struct{}
+}
+
+// peerKey tells the connections of listeners' clients apart.
+type peerKey struct {
+	addr netip.AddrPort
+	id   uint32
+	isn  proto.Seq
+}
+
+// NewEndpoint takes over a socket. The Endpoint must be closed.
+func NewEndpoint(s udpio.Socket, cfg Config) *Endpoint {
+	e := &Endpoint{
+		socket:   s,
+		cfg:      cfg.withDefaults(),
+		epoch:    time.Now(),
+		conns:    map[uint32]*Conn{},
+		peers:    map[peerKey]*Conn{},
+		readDone: make(chan struct{}),
+	}
+	go e.read()
+	return e
+}
+
+// LocalAddr is the UDP address of the socket.
+func (e *Endpoint) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(e.socket.LocalAddr()) }
+
+// SocketInfo tells what the UDP socket can do and what the kernel dropped.
+func (e *Endpoint) SocketInfo() udpio.Info { return e.socket.Info() }
+
+// Close gives up all connections, ends the listener and closes the socket.
+func (e *Endpoint) Close() error {
+	e.mu.Lock()
+	l := e.listener
+	conns := make([]*Conn, 0, len(e.conns))
+	for _, c := range e.conns {
+		conns = append(conns, c)
+	}
+	already := e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if already {
+		<-e.readDone
+		return nil
+	}
+	if l != nil {
+		l.shut()
+	}
+	abortAll(conns)
+	err := e.socket.Close()
+	<-e.readDone
+	return err
+}
+
+// abortAll gives connections up, all at once. How each ends is told to its own
+// user.
+func abortAll(conns []*Conn) {
+	var wg sync.WaitGroup
+	for _, c := range conns {
+		wg.Go(func() { _ = c.Abort() })
+	}
+	wg.Wait()
+}
+
+// Dial connects to a listener at raddr.
+func (e *Endpoint) Dial(ctx context.Context, raddr netip.AddrPort) (*Conn, error) {
+	raddr = netip.AddrPortFrom(raddr.Addr().Unmap(), raddr.Port())
+	if err := e.cfg.check(); err != nil {
+		return nil, &Error{Code: EINVPARAM, Op: "dial", Addr: net.UDPAddrFromAddrPort(raddr), Err: err}
+	}
+	c := newConn(e, raddr, time.Now())
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil, &Error{Code: ESOCKFAIL, Op: "dial", Addr: c.RemoteAddr(), Err: net.ErrClosed}
+	}
+	id := e.freeID()
+	c.p = proto.NewClient(0, e.cfg.proto(id, raddr.Addr()))
+	e.conns[id] = c
+	e.mu.Unlock()
+	e.trace("connecting to %v, socket ID %d", raddr, id)
+	go c.run()
+	select {
+	case <-c.connected:
+	case <-ctx.Done():
+		_ = c.Abort() // nothing was sent yet that could get lost
+		why := context.Cause(ctx)
+		code := ECONNSETUP
+		if errors.Is(why, ErrNoServer) {
+			code = ENOSERVER
+		}
+		return nil, &Error{Code: code, Op: "dial", Addr: c.RemoteAddr(), Err: why}
+	}
+	c.mu.Lock()
+	end, answered := c.p.End(), c.p.PeerID() != 0
+	c.mu.Unlock()
+	if answered { // it may be over already; then reading tells how it ended
+		e.trace("connected to %v, peer's socket ID %d, packets of %d bytes", raddr, c.p.PeerID(), c.MSS())
+		return c, nil
+	}
+	<-c.done
+	why, known := ends[end]
+	switch {
+	case end == proto.EndTimeout:
+		why.err = timeoutError(e.cfg.ConnectTimeout)
+	case !known:
+		why.code, why.err = ESOCKFAIL, net.ErrClosed
+	}
+	return nil, &Error{Code: why.code, Op: "dial", Addr: c.RemoteAddr(), Err: why.err}
+}
+
+// freeID returns an unused socket ID that can't be predicted. e.mu is held.
+func (e *Endpoint) freeID() uint32 {
+	for {
+		id := randomUint32() & proto.SeqMask
+		if id != 0 && e.conns[id] == nil && !e.gone.has(id) {
+			return id
+		}
+	}
+}
+
+// remove forgets a connection that is over. Its peer may not know yet; the
+// grave answers for it.
+func (e *Endpoint) remove(c *Conn) {
+	id, peer := c.p.ID(), c.p.PeerID()
+	e.mu.Lock()
+	delete(e.conns, id)
+	key := peerKey{c.remote, peer, c.p.ISN()}
+	isClient := e.peers[key] == c
+	if isClient {
+		delete(e.peers, key)
+	}
+	if peer != 0 {
+		e.gone.bury(time.Now(), id, grave{peer: key, isClient: isClient, aborted: c.p.End() != proto.EndLocal})
+	}
+	e.mu.Unlock()
+	e.trace("connection to %v is over: socket ID %d", c.remote, id)
+	e.release()
+}
+
+// release closes an endpoint that was opened for one connection or listener
+// when it has no more use.
+func (e *Endpoint) release() {
+	e.mu.Lock()
+	idle := e.owned && !e.closed && e.listener == nil && len(e.conns) == 0
+	if idle {
+		e.closed = true
+	}
+	e.mu.Unlock()
+	if idle {
+		_ = e.socket.Close() // nothing is left to be lost with it
+		<-e.readDone
+	}
+}
+
+// read is the socket's goroutine: it takes batches and sorts them.
+func (e *Endpoint) read() {
+	defer close(e.readDone)
+	var msgs [readMessages]udpio.Message
+	size := udpio.MaxRead
+	if !e.socket.Info().GRO {
+		size = max(2048, e.cfg.MSS)
+	}
+	slab := make([]byte, readMessages*size)
+	for i := range msgs {
+		msgs[i].Buf = slab[i*size : (i+1)*size : (i+1)*size]
+	}
+	for {
+		n, err := e.socket.ReadBatch(msgs[:])
+		if err != nil {
+			e.broken(err)
+			return
+		}
+		now := time.Now()
+		for i := range msgs[:n] {
+			e.sort(now, &msgs[i])
+		}
+	}
+}
+
+// broken ends all connections and the listener: the socket reads no more.
+func (e *Endpoint) broken(err error) {
+	if !errors.Is(err, net.ErrClosed) {
+		e.trace("socket %v: %v", e.LocalAddr(), err)
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, c := range e.conns {
+		c.lose()
+	}
+	if e.listener != nil {
+		// Not by this goroutine, whose end may be waited for there.
+		go func(l *Listener) { _ = l.Close() }(e.listener)
+	}
+}
+
+// sort hands the packets of a message to their connections, as many at a time
+// as are for the same one.
+func (e *Endpoint) sort(now time.Time, m *udpio.Message) {
+	b := m.Buf
+	for len(b) > 0 {
+		seg := len(b)
+		if m.Segment > 0 {
+			seg = min(seg, m.Segment)
+		}
+		id, ok := proto.Destination(b[:seg])
+		n := seg
+		for ok && n < len(b) {
+			next := b[n:min(n+seg, len(b))]
+			if other, same := proto.Destination(next); !same || other != id {
+				break
+			}
+			n += len(next)
+		}
+		if ok {
+			e.dispatch(now, id, m.Addr, b[:n], seg)
+		}
+		b = b[n:]
+	}
+}
+
+func (e *Endpoint) dispatch(now time.Time, id uint32, from netip.AddrPort, b []byte, segment int) {
+	if id == 0 {
+		for len(b) > 0 {
+			n := min(segment, len(b))
+			e.request(now, from, b[:n])
+			b = b[n:]
+		}
+		return
+	}
+	e.mu.RLock()
+	c, buried := e.conns[id], e.gone.has(id)
+	e.mu.RUnlock()
+	switch {
+	case c != nil && c.remote == from:
+		c.handle(now, b, segment)
+	case c == nil && buried:
+		e.haunt(now, id, from, b)
+	}
+}
+
+// haunt answers a packet for a connection that is over.
+func (e *Endpoint) haunt(now time.Time, id uint32, from netip.AddrPort, b []byte) {
+	e.mu.Lock()
+	reply := e.gone.answer(now, id, from, b)
+	e.mu.Unlock()
+	if reply != nil {
+		e.reply(from, reply)
+	}
+}
+
+// reply sends one datagram; if the socket can't, the reader will notice.
+func (e *Endpoint) reply(to netip.AddrPort, b []byte) {
+	_ = e.socket.WriteBatch([]udpio.Message{{Addr: to, Buf: b}})
+}

@@ -1,0 +1,117 @@
+package udt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/udtcp/udtcp/internal/udt/proto"
+)
+
+// Code is one of UDT's error codes: a thousand times the major code plus the
+// minor.
+type Code int
+
+// Codes that this engine gives. The names are libudt's.
+const (
+	ECONNSETUP Code = 1000 // connection set-up failed
+	ENOSERVER  Code = 1001 // no answer
+	ECONNREJ   Code = 1002 // refused
+	ESOCKFAIL  Code = 1003 // no UDP socket to be had
+	ESECFAIL   Code = 1004 // the answer did not fit the request
+	ECONNLOST  Code = 2001 // the connection broke
+	EINVPARAM  Code = 5003 // bad parameters
+	EINVSOCK   Code = 5004 // closed here
+	EDUPLISTEN Code = 5011 // somebody listens there already
+	ETIMEOUT   Code = 6003 // a deadline passed
+	EPEERERR   Code = 7000 // the peer reported an error
+)
+
+// Error is what every operation fails with. It is a net.Error.
+type Error struct {
+	Code Code
+	Op   string   // "dial", "read", ...
+	Addr net.Addr // of the peer; nil if there is none
+	Err  error    // what happened
+}
+
+func (e *Error) Error() string {
+	s := "udt " + e.Op
+	if e.Addr != nil {
+		s += " " + e.Addr.String()
+	}
+	return s + ": " + e.Err.Error()
+}
+
+// Unwrap makes errors.Is work with the errors below and with those of net, os
+// and syscall.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Timeout implements net.Error.
+func (e *Error) Timeout() bool {
+	return errors.Is(e.Err, os.ErrDeadlineExceeded) || errors.Is(e.Err, context.DeadlineExceeded)
+}
+
+// Temporary implements net.Error.
+func (e *Error) Temporary() bool { return e.Timeout() }
+
+// A cause is an error with a text of its own that errors.Is takes for a
+// standard one.
+type cause struct {
+	text string
+	is   error
+}
+
+func (c *cause) Error() string        { return c.text }
+func (c *cause) Is(target error) bool { return c.is != nil && target == c.is }
+
+// What Error wraps.
+var (
+	// ErrNoServer: nobody answered the connection request in time.
+	ErrNoServer error = &cause{"no answer", os.ErrDeadlineExceeded}
+	// ErrRejected: the listener refused, for a full backlog, another socket
+	// type or another version.
+	ErrRejected error = &cause{"connection rejected", syscall.ECONNREFUSED}
+	// ErrMismatch: the listener's answer did not fit our request.
+	ErrMismatch error = &cause{"the answer does not fit the request", nil}
+	// ErrConnLost: the peer fell silent, or gave the connection up.
+	ErrConnLost error = &cause{"connection lost", syscall.ECONNRESET}
+	// ErrPeerClosed: the peer has closed and takes no more data.
+	ErrPeerClosed error = &cause{"the peer has closed the connection", syscall.EPIPE}
+	// ErrUndelivered: the connection was closed before the peer had
+	// acknowledged everything written to it.
+	ErrUndelivered error = &cause{"closed before everything was delivered", nil}
+	// ErrDuplicateListen: the endpoint has a listener already.
+	ErrDuplicateListen error = &cause{"the port has a listener already", syscall.EADDRINUSE}
+)
+
+// ends maps how a connection ended to what reading, writing and dialling then
+// say. Orderly ends are not here.
+var ends = map[proto.End]struct {
+	code Code
+	err  error
+}{
+	proto.EndLinger:     {ECONNLOST, ErrUndelivered},
+	proto.EndPeerAbort:  {ECONNLOST, ErrConnLost},
+	proto.EndLost:       {ECONNLOST, ErrConnLost},
+	proto.EndTimeout:    {ENOSERVER, ErrNoServer},
+	proto.EndRejected:   {ECONNREJ, ErrRejected},
+	proto.EndMismatched: {ESECFAIL, ErrMismatch},
+}
+
+// timeoutError is ErrNoServer with the time waited.
+func timeoutError(after time.Duration) error {
+	return fmt.Errorf("%w within %v", ErrNoServer, after.Round(time.Millisecond))
+}
+
+// A PeerError carries the code of a peer's error report (packet type 8).
+type PeerError struct{ Code uint32 }
+
+func (e *PeerError) Error() string {
+	return "the peer reported error " + strconv.FormatUint(uint64(e.Code), 10)
+}

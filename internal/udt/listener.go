@@ -1,0 +1,190 @@
+package udt
+
+import (
+	"crypto/rand"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/udtcp/udtcp/internal/udt/proto"
+)
+
+// Listener accepts connections on an Endpoint, first come, first served. It is
+// a net.Listener.
+type Listener struct {
+	endpoint *Endpoint
+	acceptor *proto.Acceptor
+
+	mu      sync.Mutex
+	queue   []*Conn
+	arrived chan struct{} // the queue may have grown
+	closed  chan struct{}
+	once    sync.Once
+}
+
+var _ net.Listener = (*Listener)(nil)
+
+// Listen starts to accept connections. An Endpoint has one Listener at a time.
+func (e *Endpoint) Listen() (*Listener, error) {
+	if err := e.cfg.check(); err != nil {
+		return nil, &Error{Code: EINVPARAM, Op: "listen", Err: err}
+	}
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // doesn't fail
+	l := &Listener{
+		endpoint: e,
+		acceptor: proto.NewAcceptor(proto.NewCookieJar(secret), proto.Stream),
+		arrived:  make(chan struct{}, 1),
+		closed:   make(chan struct{}),
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, &Error{Code: ESOCKFAIL, Op: "listen", Err: net.ErrClosed}
+	}
+	if e.listener != nil {
+		return nil, &Error{Code: EDUPLISTEN, Op: "listen", Err: ErrDuplicateListen}
+	}
+	e.listener = l
+	return l, nil
+}
+
+// Accept implements net.Listener.
+func (l *Listener) Accept() (net.Conn, error) {
+	c, err := l.AcceptUDT()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// AcceptUDT waits for the next connection.
+func (l *Listener) AcceptUDT() (*Conn, error) {
+	for {
+		l.mu.Lock()
+		if len(l.queue) > 0 {
+			c := l.queue[0]
+			l.queue = l.queue[1:]
+			if len(l.queue) > 0 {
+				notify(l.arrived)
+			}
+			l.mu.Unlock()
+			return c, nil
+		}
+		l.mu.Unlock()
+		select {
+		case <-l.arrived:
+		case <-l.closed:
+			notify(l.arrived) // for others who wait
+			return nil, &Error{Code: ESOCKFAIL, Op: "accept", Err: net.ErrClosed}
+		}
+	}
+}
+
+// Close stops accepting at once. Connections that were accepted live on;
+// those nobody has taken yet are given up.
+func (l *Listener) Close() error {
+	l.shut()
+	l.endpoint.release()
+	return nil
+}
+
+func (l *Listener) shut() {
+	l.once.Do(func() {
+		e := l.endpoint
+		e.mu.Lock()
+		if e.listener == l {
+			e.listener = nil
+		}
+		e.mu.Unlock()
+		l.mu.Lock()
+		close(l.closed)
+		left := l.queue
+		l.queue = nil
+		l.mu.Unlock()
+		abortAll(left) // nobody has used them
+	})
+}
+
+// Addr implements net.Listener.
+func (l *Listener) Addr() net.Addr { return l.endpoint.LocalAddr() }
+
+// offer queues a new connection; false if the backlog is full.
+func (l *Listener) offer(c *Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.closed:
+		return false
+	default:
+	}
+	if len(l.queue) >= l.endpoint.cfg.Backlog {
+		return false
+	}
+	l.queue = append(l.queue, c)
+	notify(l.arrived)
+	return true
+}
+
+// request handles a packet for socket ID 0: a connection request.
+func (e *Endpoint) request(now time.Time, from netip.AddrPort, b []byte) {
+	e.mu.RLock()
+	l := e.listener
+	e.mu.RUnlock()
+	if l == nil {
+		return
+	}
+	verdict, hs, reply := l.acceptor.Handle(proto.Instant(now.Sub(e.epoch)), from, b, nil)
+	switch verdict {
+	case proto.VerdictReply:
+		e.trace("request from %v: answering with request type %d", from, hs.Request)
+		e.reply(from, reply)
+	case proto.VerdictAccept:
+		e.admit(l, now, from, b, hs)
+	}
+}
+
+// admit finds the connection of a client with a good cookie, or makes it.
+func (e *Endpoint) admit(l *Listener, now time.Time, from netip.AddrPort, b []byte, hs proto.Handshake) {
+	key := peerKey{from, hs.ID, hs.ISN}
+	e.mu.Lock()
+	if c := e.peers[key]; c != nil {
+		e.mu.Unlock()
+		c.repeatResponse()
+		return
+	}
+	if e.closed {
+		e.mu.Unlock()
+		return
+	}
+	if e.gone.hasClient(key) {
+		e.mu.Unlock()
+		e.reject(from, b, hs, "its connection is over")
+		return
+	}
+	c := newConn(e, from, now)
+	id := e.freeID()
+	c.p = proto.NewServer(0, e.cfg.proto(id, from.Addr()), hs)
+	c.ready = c.p.Ready()
+	close(c.connected)
+	e.conns[id] = c
+	e.peers[key] = c
+	if !l.offer(c) { // from here on it is Accept's: nothing of it may be set any more
+		delete(e.conns, id)
+		delete(e.peers, key)
+		e.mu.Unlock()
+		e.reject(from, b, hs, "the backlog is full")
+		return
+	}
+	e.mu.Unlock()
+	e.trace("accepted %v, socket IDs %d here and %d there", from, id, hs.ID)
+	go c.run()
+}
+
+// reject refuses the request hs, which came as b.
+func (e *Endpoint) reject(from netip.AddrPort, b []byte, hs proto.Handshake, why string) {
+	e.trace("request from %v: rejected, %s", from, why)
+	ctl, _ := proto.ParseControl(b)
+	e.reply(from, proto.Reject(ctl, hs, nil))
+}

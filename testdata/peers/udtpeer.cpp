@@ -1,0 +1,174 @@
+// udtpeer: an endpoint on the C++ library UDT 4 (Debian's libudt) for interop
+// tests, captures and benchmarks. See options.cpp for its usage.
+
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <udt/udt.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "link.h"
+#include "options.h"
+#include "session.h"
+
+namespace {
+
+const int kExitFailed = 1, kExitUsage = 2, kExitLimit = 4;
+
+void on_limit(int) {
+  const char text[] = "udtpeer: time limit reached\n";
+  if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(kExitLimit);
+  _exit(kExitLimit);
+}
+
+double cpu_seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; }
+
+double mbps(int64_t bytes, double seconds) { return seconds > 0 ? static_cast<double>(bytes) * 8 / seconds / 1e6 : 0; }
+
+// Totals of all connections; add is called once by each.
+class Tally {
+ public:
+  explicit Tally(const Options& o) : o_(o) {}
+
+  void add(int index, const Result& r) {
+    say("conn index=%d mode=%s ok=%d code=%d sent=%lld received=%lld messages=%lld digest_sent=%016llx "
+        "digest_received=%016llx bad_at=%lld seconds=%.6f mbps=%.3f packets_sent=%lld retransmitted=%lld rtt_ms=%.3f",
+        index, o_.mode.c_str(), r.ok, r.code, wide(r.sent), wide(r.received), wide(r.messages), hex(r.digest_sent),
+        hex(r.digest_received), wide(r.bad_at), r.seconds, mbps(r.sent + r.received, r.seconds), wide(r.packets_sent),
+        wide(r.retransmitted), r.rtt_ms);
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++conns_;
+    if (!r.ok) ++failed_;
+    sent_ += r.sent;
+    received_ += r.received;
+    if (r.seconds > seconds_) seconds_ = r.seconds;
+  }
+
+  // Prints the last line; gives the program's exit status.
+  int finish() {
+    rusage ru = {};
+    getrusage(RUSAGE_SELF, &ru);
+    say("total conns=%d failed=%d sent=%lld received=%lld seconds=%.6f mbps=%.3f cpu_user=%.3f cpu_system=%.3f", conns_,
+        failed_, wide(sent_), wide(received_), seconds_, mbps(sent_ + received_, seconds_), cpu_seconds(ru.ru_utime),
+        cpu_seconds(ru.ru_stime));
+    return failed_ > 0 || conns_ < o_.conns ? kExitFailed : 0;
+  }
+
+ private:
+  static long long wide(int64_t v) { return v; }
+  static unsigned long long hex(uint64_t v) { return v; }
+
+  const Options& o_;
+  std::mutex mutex_;
+  int conns_ = 0, failed_ = 0;
+  int64_t sent_ = 0, received_ = 0;
+  double seconds_ = 0;
+};
+
+UDTSOCKET open_socket(int family, const Options& o) {
+  UDTSOCKET u = UDT::socket(family, o.dgram ? SOCK_DGRAM : SOCK_STREAM, 0);
+  if (u == UDT::INVALID_SOCK || !configure(u, o)) return UDT::INVALID_SOCK;
+  return u;
+}
+
+int complain(const char* what) {
+  fprintf(stderr, "udtpeer: %s: %d %s\n", what, UDT::getlasterror_code(), UDT::getlasterror().getErrorMessage());
+  return kExitFailed;
+}
+
+int local_port(UDTSOCKET u) {
+  sockaddr_storage a = {};
+  int len = sizeof a;
+  if (UDT::getsockname(u, reinterpret_cast<sockaddr*>(&a), &len) == UDT::ERROR) return -1;
+  return ntohs(a.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&a)->sin6_port
+                                       : reinterpret_cast<sockaddr_in*>(&a)->sin_port);
+}
+
+int serve(const Options& o) {
+  addrinfo* at = resolve(o.host, o.port, true);
+  if (at == nullptr) return kExitUsage;
+  UDTSOCKET listener = open_socket(at->ai_family, o);
+  if (listener == UDT::INVALID_SOCK) return complain("socket");
+  if (UDT::bind(listener, at->ai_addr, static_cast<int>(at->ai_addrlen)) == UDT::ERROR) return complain("bind");
+  freeaddrinfo(at);
+  if (UDT::listen(listener, o.backlog) == UDT::ERROR) return complain("listen");
+  say("listening %d", local_port(listener));
+
+  Tally tally(o);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < o.conns; ++i) {
+    sockaddr_storage from = {};
+    int len = sizeof from;
+    UDTSOCKET u = UDT::accept(listener, reinterpret_cast<sockaddr*>(&from), &len);
+    if (u == UDT::INVALID_SOCK) return complain("accept");
+    threads.emplace_back([&tally, &o, u, i] { tally.add(i, run_session(u, i, o)); });
+  }
+  for (std::thread& t : threads) t.join();
+  return tally.finish();
+}
+
+// Binds u to the port the first caller got, for --share.
+bool bind_shared(UDTSOCKET u, int family) {
+  static std::mutex mutex;
+  static int port = 0;
+  std::lock_guard<std::mutex> lock(mutex);
+  addrinfo* any = resolve(family == AF_INET6 ? "::" : "0.0.0.0", std::to_string(port), true);
+  if (any == nullptr) return false;
+  bool ok = UDT::bind(u, any->ai_addr, static_cast<int>(any->ai_addrlen)) != UDT::ERROR;
+  freeaddrinfo(any);
+  if (ok && port == 0) port = local_port(u);
+  return ok;
+}
+
+void dial_one(const Options& o, const addrinfo* to, int index, Tally& tally) {
+  Result r;
+  UDTSOCKET u = open_socket(to->ai_family, o);
+  if (u == UDT::INVALID_SOCK || (o.share && !bind_shared(u, to->ai_family))) {
+    r.code = UDT::getlasterror_code();
+    tally.add(index, r);
+    return;
+  }
+  r.code = connect_link(u, to, o);
+  if (r.code != 0) {
+    UDT::close(u);
+    tally.add(index, r);
+    return;
+  }
+  tally.add(index, run_session(u, index, o));
+}
+
+int dial(const Options& o) {
+  addrinfo* to = resolve(o.host, o.port, false);
+  if (to == nullptr) return kExitUsage;
+  Tally tally(o);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < o.conns; ++i) threads.emplace_back([&o, to, i, &tally] { dial_one(o, to, i, tally); });
+  for (std::thread& t : threads) t.join();
+  freeaddrinfo(to);
+  return tally.finish();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  if (!parse_options(argc, argv, o)) return kExitUsage;
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGALRM, on_limit);
+  alarm(static_cast<unsigned>(o.limit));
+  UDT::startup();
+  int status = o.serve ? serve(o) : dial(o);
+  // Every socket is closed and drained by now; libudt's own cleanup would
+  // only wait seconds for its garbage collector.
+  fflush(stdout);
+  _exit(status);
+}
