@@ -1,0 +1,89 @@
+// Package transfer moves files, trees and pipes over one ordered, reliable byte stream, and ends with a receipt: Send
+// returns nil only when everything is verified and durable at the other end, where Recv then returns nil as well. It
+// knows nothing of what carries the bytes.
+//
+// # What is promised
+//
+// Whatever fails, and wherever: a destination name is absent, or has the old file, or the complete new file whose digest
+// is the sender's. Partial bytes are only ever beside it, in ".NAME.udtcp-part" (mode 0600, locked; for a NAME near 255
+// bytes its beginning and a digest), which is removed on failure. A pipe gets a verified prefix of the stream: no gap, no
+// repeat. A source that changes while it is read ends the transfer at both ends. Nothing outside the destination can be
+// named: names are single components, checked, and all work goes through one os.Root. Not promised: what a disk or a
+// network file system does that says "synced" and has not; resuming (a part file is not kept yet); and, as with any two
+// parties, that both know when the connection dies while the receipt is on its way: then the sender says KindUnknown.
+//
+// # The conversation
+//
+// Both ends at once send a prelude of eight bytes ("UDTCP", the version 1, 'p' for plain or 's' for secure, newline) and
+// a hello frame. A version that is not known, or a plain end facing a secure one, is refused in words; nothing is
+// negotiated down. Then:
+//
+//	sender                                  receiver
+//	offer   how much, if that is known
+//	entry   a file: name, size, mode, time
+//	data …  its chunks                      taken    how far verified bytes have got
+//	file end  size, digests                 again    a chunk that did not fit its digest
+//	entry   a directory                     receipt  every entry up to this number is durable
+//	  … what is in it …
+//	directory end
+//	end     totals, digest of it all
+//	data    (repair) chunks asked for       done     the final receipt
+//	bye     the receipt arrived
+//
+// The sender never waits for an answer to an entry; it stops only when as many entries as agreed (4096) are without a
+// receipt, or, for a pipe, as many chunks (28) have not been taken. The receiver refuses, or fails, with a fail frame at
+// any time; so does the sender. Either tells the other what kind of failure it was and in which file, but no path of its
+// machine.
+//
+// # Frames
+//
+// All numbers are big-endian.
+//
+//	 0  type            1 byte
+//	 1  flags           1 byte; data only: 1 piece, 2 repair
+//	 2  zero            2 bytes
+//	 4  length of body  4 bytes; at most 64 KiB, or 48 + chunk size for data
+//	 8  CRC-32C         4 bytes, over bytes 0 to 7 and the body; of a data frame's body only over the first 48 bytes
+//	12  body            a CBOR map with integer keys; or of a data frame:
+//	    entry number    8 bytes
+//	    offset          8 bytes
+//	    digest          32 bytes
+//	    payload
+//
+// The CRC finds damage to what steers the conversation, and ends it; the digest finds damage to payload, and the chunk is
+// asked for again: up to four times, and up to 64 chunks at a time.
+//
+//	0x01 hello  0x02 fail
+//	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye
+//	0x20 receipt  0x21 taken  0x22 again  0x23 done
+//
+// Spoken for: 0x03 ping; 0x17 hole (a sparse file's run of zeros), 0x18 link (a symbolic link); 0x24 have (what the
+// receiver kept of a file: where to go on), 0x25 skip (the entry is complete already). In the hello, keys 11 to 15:
+// session identity, attempt, how long the sender keeps trying, what was kept, offset to go on from. A feature that
+// changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
+// cannot do without is named in its needs. Keys of a body that are not known are passed over.
+//
+// # Digests
+//
+// A chunk is 1, 2 or 4 MiB, as the sender's hello says, at a multiple of its size. Its digest is the chaining value of
+// that subtree of BLAKE3, so the digest of the whole file comes from the chunks' without hashing twice, chunks are hashed
+// side by side, and a chunk digest holds at one place of a file only. A piece, of a stream, has any length, so that a slow
+// pipe is not held up; its digest is the BLAKE3 digest of its bytes. SHA-256, if either end asks for it, is made of
+// every file in addition.
+//
+// # The goroutines
+//
+// Sender: producer (walks, reads) → hashers → sealer (digests of files, in order) → writer (packs frames); reader
+// (receipts), mender (chunks asked for again). Receiver: reader (intake, the state machine) → workers (verify; a file of
+// one chunk they store as well) → lane (large files and streams, in order) → committer (makes entries durable, many at
+// once, and counts receipts) → writer (outbox). Chunks are lent from a pool of 16 MiB, for pipes 32. Every end ends
+// through session.end: the first call decides, everybody waits for session.stop as well as for what they wait for.
+//
+// # Durability
+//
+// A file is complete when all its chunks are verified. The committer takes what is complete, syncs it (a few files each,
+// many by one sync of the file system where that reports errors), gives it its name by a link that fails if the name
+// is taken (or, to replace, a rename), syncs the directories, and sends the receipt. While it does, more gathers: one
+// sync serves as many files as came during the one before. Large files are synced every 64 MiB in the background. A
+// failed sync is final.
+package transfer

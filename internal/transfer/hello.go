@@ -1,0 +1,174 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// version of the transfer protocol. It changes when an old end could misread a new one; what an old end may pass over is
+// a feature instead.
+const version = 1
+
+// Both ends begin with eight bytes in the clear: five of magic, the version, 'p' or 's' for plain or secure, a newline.
+// A secure session speaks TLS from the ninth byte on, so that either end can tell what the other wants before that,
+// and say it in words. Nothing is decided by them but to go on or to refuse: the answer to a mismatch is never to
+// fall back.
+const (
+	preludeLen   = 8
+	preludeMagic = "UDTCP"
+	modePlain    = 'p'
+	modeSecure   = 's'
+)
+
+func prelude() []byte { return append([]byte(preludeMagic), version, modePlain, '\n') }
+
+func checkPrelude(b []byte) error {
+	switch {
+	case string(b[:5]) != preludeMagic || b[7] != '\n':
+		return &Error{
+			Kind: KindPolicy, Op: "greet", Msg: "the other end does not speak udtcp's transfer protocol",
+			Hint: "run udtcp send or recv there; for other UDT programs there is udtcp cat",
+		}
+	case b[5] != version:
+		return &Error{
+			Kind: KindPolicy, Op: "greet",
+			Msg:  fmt.Sprintf("the other end speaks version %d of the transfer protocol, this one version %d", b[5], version),
+			Hint: "install the same version of udtcp at both ends",
+		}
+	case b[6] == modeSecure:
+		return &Error{
+			Kind: KindAuth, Op: "greet", Msg: "the other end wants a secure session, this one is plain",
+			Hint: "give --insecure at both ends or at neither",
+		}
+	case b[6] != modePlain:
+		return &Error{
+			Kind: KindPolicy, Op: "greet", Msg: fmt.Sprintf("the other end wants a session of unknown kind %q", b[6]),
+			Hint: "install the same version of udtcp at both ends",
+		}
+	}
+	return nil
+}
+
+// Roles.
+const (
+	roleSend = "send"
+	roleRecv = "recv"
+)
+
+// helloBody (frameHello) is the first frame each way. Keys 11 to 15 are spoken for: session identity (11), attempt (12),
+// how long the sender keeps trying (13), what the receiver has kept (14), offset to go on from (15).
+type helloBody struct {
+	Version     uint16   `cbor:"1,keyasint"`
+	Role        string   `cbor:"2,keyasint"`
+	Features    []string `cbor:"3,keyasint,omitempty"`  // what this end can do
+	Needs       []string `cbor:"4,keyasint,omitempty"`  // what the other must be able to do
+	Digest      string   `cbor:"5,keyasint"`            // wished for the report
+	Chunk       int64    `cbor:"6,keyasint,omitempty"`  // sender: bytes
+	Window      int64    `cbor:"7,keyasint,omitempty"`  // receiver: most chunks of a stream on their way
+	Outstanding int64    `cbor:"8,keyasint,omitempty"`  // receiver: most entries without receipt
+	Ordered     bool     `cbor:"9,keyasint,omitempty"`  // receiver: bytes go to a pipe, so the window holds for files too
+	Software    string   `cbor:"10,keyasint,omitempty"` // name and version, for messages
+}
+
+const (
+	maxWords    = 32 // features, and needs
+	maxWord     = 64 // bytes of a feature or of the software's name
+	maxWindow   = 4096
+	outstanding = 4096 // entries the sender may be ahead of the receipts
+)
+
+// features this version has. Later ones: "resume", "reconnect", "sparse", "links", "skip".
+var features = []string{"again", "sha256", "stream", "tree"}
+
+func (b *helloBody) check() error {
+	if len(b.Features) > maxWords || len(b.Needs) > maxWords || len(b.Software) > maxWord {
+		return errors.New("too much to say")
+	}
+	for _, w := range slices.Concat(b.Features, b.Needs) {
+		if len(w) > maxWord {
+			return errors.New("a feature with a name too long")
+		}
+	}
+	return nil
+}
+
+// terms are what two hellos come to.
+type terms struct {
+	digest      Digest
+	chunk       int
+	window      int  // most chunks of a stream on their way
+	outstanding int  // most entries without receipt
+	ordered     bool // the receiver writes to a pipe
+	software    string
+}
+
+// agree works out the terms from our hello and the peer's. Both ends come to the same.
+func agree(own, peer *helloBody) (terms, error) {
+	t := terms{digest: BLAKE3, software: plain(peer.Software)}
+	if peer.Version != version {
+		return t, &Error{
+			Kind: KindPolicy, Op: "greet",
+			Msg:  fmt.Sprintf("the other end speaks version %d of the transfer protocol, this one version %d", peer.Version, version),
+			Hint: "install the same version of udtcp at both ends",
+		}
+	}
+	if peer.Role == own.Role {
+		hint := "start one of them as udtcp recv"
+		if own.Role == roleRecv {
+			hint = "start one of them as udtcp send"
+		}
+		return t, &Error{Kind: KindPolicy, Op: "greet", Msg: "both ends want to " + own.Role, Hint: hint}
+	}
+	send, recv := own, peer
+	if own.Role == roleRecv {
+		send, recv = peer, own
+	}
+	if send.Role != roleSend || recv.Role != roleRecv {
+		return t, damaged("hello with the unknown role %s", Quote(peer.Role))
+	}
+	for _, need := range peer.Needs {
+		if !slices.Contains(features, need) {
+			return t, &Error{
+				Kind: KindPolicy, Op: "greet", Msg: "the other end needs " + Quote(need) + ", which this version does not have",
+				Hint: "install the same version of udtcp at both ends",
+			}
+		}
+	}
+	for _, d := range []string{send.Digest, recv.Digest} {
+		switch Digest(d) {
+		case SHA256:
+			t.digest = SHA256
+		case BLAKE3:
+		default:
+			return t, &Error{
+				Kind: KindPolicy, Op: "greet", Msg: "the other end wants digests of the unknown kind " + Quote(d),
+				Hint: "choose blake3 or sha256 there",
+			}
+		}
+	}
+	if c := send.Chunk; c < minChunk || c > maxChunk || c&(c-1) != 0 {
+		return t, damaged("hello with chunks of %d bytes", c)
+	}
+	if recv.Window < 1 || recv.Window > maxWindow || recv.Outstanding < 1 {
+		return t, damaged("hello with a window of %d chunks and %d entries", recv.Window, recv.Outstanding)
+	}
+	t.chunk = int(send.Chunk)
+	t.window = int(min(recv.Window, int64(streamMemory/t.chunk)))
+	t.outstanding = int(min(recv.Outstanding, outstanding))
+	t.ordered = recv.Ordered
+	return t, nil
+}
+
+// hello of this end.
+func ownHello(role string, d Digest, software string) *helloBody {
+	b := &helloBody{
+		Version: version, Role: role, Features: features, Digest: string(d), Software: cut(software, maxWord),
+	}
+	if role == roleSend {
+		b.Chunk = defaultChunk
+	} else {
+		b.Window, b.Outstanding = streamMemory/minChunk, outstanding
+	}
+	return b
+}

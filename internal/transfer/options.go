@@ -1,0 +1,72 @@
+package transfer
+
+import (
+	"io"
+	"time"
+)
+
+// Digest names an algorithm for the digest that is reported at the end. Chunks are always protected by BLAKE3, and the
+// BLAKE3 digest of every file is always proven; SHA256 adds a second digest for people to compare with sha256sum.
+type Digest string
+
+// The algorithms. The empty Digest means BLAKE3. If either end asks for SHA256 both ends report SHA256.
+const (
+	BLAKE3 Digest = "blake3"
+	SHA256 Digest = "sha256"
+)
+
+// FileDone is one file that is complete: at the receiver durable under its final name (or taken by the writer), at the
+// sender confirmed by the receiver.
+type FileDone struct {
+	Name    string // slash-separated, relative; "-" for a stream; at the receiver the peer's word: Quote it for people
+	Size    int64  // bytes
+	Digest  string // hexadecimal
+	Resumed int64  // bytes kept from an earlier attempt; always 0 until resume exists
+}
+
+// SendOptions says what to send. Only Paths is required.
+type SendOptions struct {
+	Paths    []string  // files, directories, or one "-" for Stdin
+	Stdin    io.Reader // what "-" reads; a SetReadDeadline method is used to end a blocked Read on failure
+	Preserve bool      // send mode and modification time
+	Digest   Digest    // digest to report; empty is BLAKE3
+	Software string    // own name and version for the peer's messages, "udtcp 1.2"; may be empty
+
+	Progress *Progress // may be nil
+	// OnFile is told of each file confirmed by the receiver. OnMessage gets a line for people, safe to print, about what
+	// was skipped (a symbolic link, a device) or went less than well. Either may be nil. Calls never overlap; they
+	// hold up the transfer, so return soon.
+	OnFile    func(FileDone)
+	OnMessage func(line string)
+}
+
+// RecvOptions says where to put what comes. Exactly one of Dir, File and Stdout is set.
+type RecvOptions struct {
+	Dir    string    // write below this directory, which is made if it does not exist
+	File   string    // write the one file that comes to this name; several are refused
+	Stdout io.Writer // write the one file or stream that comes here; several are refused
+
+	Overwrite bool   // replace existing files, each atomically; otherwise they are refused
+	Preserve  bool   // apply mode (permission bits only) and modification time
+	MaxSize   int64  // most bytes to accept in all; 0 is no limit
+	Digest    Digest // digest to report; empty is BLAKE3
+	Software  string // own name and version for the peer's messages; may be empty
+
+	Progress  *Progress         // may be nil
+	OnFile    func(FileDone)    // each file complete; as in SendOptions
+	OnMessage func(line string) // as in SendOptions
+}
+
+// Result is what a transfer amounted to. On failure it holds what was completed.
+type Result struct {
+	Files   int           // files and streams completed; directories are not counted
+	Bytes   int64         // payload of the completed files, bytes
+	Resumed int64         // of these, bytes kept from an earlier attempt; always 0 until resume exists
+	Elapsed time.Duration // from the call to its return
+	// Digest, in hexadecimal, is that of the one file or stream; of several it is the digest of the list that b3sum
+	// (or sha256sum) prints for them in the order they were sent: "digest, two spaces, name, newline" each. Both ends
+	// have compared it. Empty when no file was sent or the transfer failed.
+	Digest          string
+	DigestAlgorithm Digest // never empty
+	PeerSoftware    string // what the peer calls itself, quoted, safe to print; may be empty
+}

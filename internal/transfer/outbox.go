@@ -1,0 +1,138 @@
+package transfer
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// outbox is what the receiver has to say. Counters are sent as they stand when the connection takes them, so nobody
+// waits here and nothing piles up: requests for chunks are bounded by maxRepairs.
+type outbox struct {
+	mu         sync.Mutex
+	receipt    receiptBody
+	newReceipt bool
+	taken      takenBody
+	newTaken   bool
+	again      []againBody
+	done       *doneBody
+
+	wake    chan struct{} // one token: there is something
+	started atomic.Bool   // the final receipt is on its way: the sender may know
+	final   chan struct{} // closed when the connection has taken the final receipt, or refused it
+	failed  error         // which it was; valid once final is closed
+}
+
+func newOutbox() *outbox {
+	return &outbox{wake: make(chan struct{}, 1), final: make(chan struct{})}
+}
+
+func (o *outbox) ring() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// receipted says that everything up to this number is complete.
+func (o *outbox) receipted(upTo uint64) {
+	o.mu.Lock()
+	o.receipt.UpTo, o.newReceipt = upTo, true
+	o.mu.Unlock()
+	o.ring()
+}
+
+// took counts bytes as verified and handed on. Of a stream or large file it also says how far that is contiguous.
+func (o *outbox) took(n int) int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.taken.Bytes += int64(n)
+	o.newTaken = true
+	o.ring()
+	return o.taken.Bytes
+}
+
+func (o *outbox) tookUpTo(n int, id uint64, offset int64) int64 {
+	o.mu.Lock()
+	o.taken.ID, o.taken.Offset = id, offset
+	o.mu.Unlock()
+	return o.took(n)
+}
+
+// askAgain requests a chunk.
+func (o *outbox) askAgain(b againBody) {
+	o.mu.Lock()
+	o.again = append(o.again, b)
+	o.mu.Unlock()
+	o.ring()
+}
+
+// finish sends the final receipt, after everything else.
+func (o *outbox) finish(b *doneBody) {
+	o.mu.Lock()
+	o.done = b
+	o.mu.Unlock()
+	o.ring()
+}
+
+// collect appends the frames that are due.
+func (o *outbox) collect(dst []byte) (frames []byte, last bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.again {
+		if dst, err = appendFrame(dst, frameAgain, &o.again[i]); err != nil {
+			return dst, false, err
+		}
+	}
+	o.again = o.again[:0]
+	if o.newTaken {
+		if dst, err = appendFrame(dst, frameTaken, &o.taken); err != nil {
+			return dst, false, err
+		}
+	}
+	if o.newReceipt {
+		if dst, err = appendFrame(dst, frameReceipt, &o.receipt); err != nil {
+			return dst, false, err
+		}
+	}
+	o.newTaken, o.newReceipt = false, false
+	if o.done != nil {
+		dst, err = appendFrame(dst, frameDone, o.done)
+	}
+	return dst, o.done != nil, err
+}
+
+// run writes until the final receipt is out or the session ends.
+func (o *outbox) run(s *session) error {
+	var frames []byte
+	for {
+		select {
+		case <-o.wake:
+		case <-s.stop:
+			return errOver
+		}
+		var last bool
+		var err error
+		if frames, last, err = o.collect(frames[:0]); err != nil {
+			return err
+		}
+		if s.over() {
+			return errOver // our failure is all that matters now
+		}
+		if last {
+			o.started.Store(true)
+		}
+		if len(frames) > 0 {
+			var n int
+			if n, err = s.conn.Write(frames); last && n == len(frames) {
+				err = nil // an error behind the last byte: the sender may well have it
+			}
+		}
+		if last {
+			o.failed = err
+			close(o.final)
+		}
+		if last || err != nil {
+			return err
+		}
+	}
+}

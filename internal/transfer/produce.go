@@ -1,0 +1,251 @@
+package transfer
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// countPatience is how long the first entry waits for the totals. A tree that takes longer to count is sent all the same
+// and the totals follow.
+const countPatience = time.Second
+
+// count works out the totals.
+func (s *sender) count() {
+	var t totals
+	for _, src := range s.sources {
+		switch {
+		case src.stream:
+			t.files, t.bytes = 1, -1
+		case src.info.IsDir():
+			if err := t.count(src.from, s.stop); err != nil {
+				s.totals <- totals{files: -1, bytes: -1} // sending will come to it and say what is wrong
+				return
+			}
+		default:
+			t.files++
+			t.bytes += src.info.Size()
+		}
+	}
+	s.totals <- t
+}
+
+// produce is the producer goroutine: the offer, every entry, the end.
+func (s *sender) produce() error {
+	if err := s.offer(); err != nil {
+		return err
+	}
+	for _, src := range s.sources {
+		var err error
+		switch {
+		case src.stream:
+			err = s.stream()
+		case src.info.IsDir():
+			err = s.tree(src.from, "", src.name, src.info, 1)
+		default:
+			err = s.file(src.from, "", src.name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.whole.Entries = s.backlog.last()
+	return s.push(parcel{kind: frameEnd})
+}
+
+// offer sends the totals if they are known soon enough.
+func (s *sender) offer() error {
+	t := totals{files: -1, bytes: -1}
+	timer := time.NewTimer(countPatience)
+	defer timer.Stop()
+	select {
+	case t = <-s.totals:
+	case <-timer.C:
+	case <-s.stop:
+		return errOver
+	}
+	return s.offerTotals(t)
+}
+
+// lateOffer sends the totals if they have become known.
+func (s *sender) lateOffer() error {
+	select {
+	case t := <-s.totals:
+		if t.bytes >= 0 {
+			return s.offerTotals(t)
+		}
+	default:
+	}
+	return nil
+}
+
+func (s *sender) offerTotals(t totals) error {
+	b := &offerBody{Shape: shapeMany, Files: t.files, Bytes: t.bytes}
+	switch {
+	case s.sources[0].stream:
+		b.Shape = shapeStream
+	case len(s.sources) == 1 && !s.sources[0].info.IsDir():
+		b.Shape, b.Files = shapeOne, 1
+	}
+	s.progress.setTotals(b.Bytes, b.Files)
+	return s.push(parcel{kind: frameOffer, ctl: b})
+}
+
+// push gives a parcel to the hashers and the sealer.
+func (s *sender) push(p parcel) error {
+	s.pending.Add(1)
+	if p.c != nil {
+		s.hash <- p.c // has room for every chunk there is
+	}
+	select {
+	case s.seal <- p:
+		return nil
+	case <-s.stop:
+		return errOver
+	}
+}
+
+// tree sends a directory and everything in it. dir and name are its place there.
+func (s *sender) tree(from, dir, name string, info fs.FileInfo, depth int) error {
+	e := &outbound{path: joinPath(dir, name), from: from, info: info}
+	e.Kind, e.Name = entryDir, name
+	if s.o.Preserve {
+		e.setAttributes(info)
+	}
+	if len(e.path) > maxPath || depth > maxDepth {
+		return refused(from, e.path, "it is too deep a tree", "send a part of it")
+	}
+	if !s.backlog.add(e, s.stop) {
+		return errOver
+	}
+	if err := s.push(parcel{e: e, kind: frameEntry, ctl: &e.entryBody}); err != nil {
+		return err
+	}
+	err := eachIn(from, func(de fs.DirEntry) error {
+		if err := s.lateOffer(); err != nil {
+			return err
+		}
+		return s.child(from, e.path, de, depth)
+	})
+	if err != nil {
+		var known *Error
+		if errors.As(err, &known) {
+			return err
+		}
+		return localIO("read directory", from, e.path, err)
+	}
+	leave := &outbound{}
+	leave.Kind = entryLeave
+	if !s.backlog.add(leave, s.stop) {
+		return errOver
+	}
+	return s.push(parcel{e: leave, kind: frameDirEnd, ctl: &dirEndBody{ID: leave.ID}})
+}
+
+// child sends one thing in a directory, or says why not.
+func (s *sender) child(in, dir string, de fs.DirEntry, depth int) error {
+	from, name := filepath.Join(in, de.Name()), de.Name()
+	switch t := de.Type(); {
+	case t&fs.ModeSymlink != 0:
+		s.notes.message("skipped " + Quote(from) + ": symbolic links are not copied")
+		return nil
+	case !t.IsRegular() && !t.IsDir():
+		s.notes.message("skipped " + Quote(from) + ": it is neither a file nor a directory")
+		return nil
+	case reserved(name):
+		s.notes.message("skipped " + Quote(from) + ": an unfinished transfer of udtcp's own")
+		return nil
+	}
+	if fault := nameFault(name); fault != "" {
+		return refused(from, "", "its name cannot be sent: "+fault, "give it another name, or leave it out")
+	}
+	if !de.IsDir() {
+		return s.file(from, dir, name)
+	}
+	info, err := de.Info()
+	if err != nil {
+		return localIO("look at", from, joinPath(dir, name), err)
+	}
+	return s.tree(from, dir, name, info, depth+1)
+}
+
+// file sends a file. Its chunks are queued one by one; a file that fits one is a single parcel.
+func (s *sender) file(from, dir, name string) error {
+	e := &outbound{path: joinPath(dir, name), from: from}
+	e.Kind, e.Name = entryFile, name
+	if len(e.path) > maxPath {
+		return refused(from, e.path, "its path is too long", "send a part of the tree")
+	}
+	f, err := openSource(from)
+	if err != nil {
+		return localIO("open", from, e.path, err)
+	}
+	defer f.Close() // read only
+	if e.info, err = f.Stat(); err != nil {
+		return localIO("look at", from, e.path, err)
+	}
+	if !e.info.Mode().IsRegular() {
+		return e.changedError()
+	}
+	e.Size = e.info.Size()
+	if s.o.Preserve {
+		e.setAttributes(e.info)
+	}
+	if !s.backlog.add(e, s.stop) {
+		return errOver
+	}
+	if e.Size == 0 {
+		if err := s.unchanged(e, f); err != nil {
+			return err
+		}
+		return s.push(parcel{e: e, head: true, tail: true})
+	}
+	for offset := int64(0); offset < e.Size; {
+		c := s.pool.get(s.stop)
+		if c == nil {
+			return errOver
+		}
+		c.id, c.offset = e.ID, offset
+		c.n = int(min(int64(s.terms.chunk), e.Size-offset))
+		_, err := io.ReadFull(f, c.space(s.terms.chunk)[:c.n])
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return e.changedError()
+		}
+		if err != nil {
+			return localIO("read", from, e.path, err)
+		}
+		p := parcel{e: e, c: c, head: offset == 0}
+		if offset += int64(c.n); offset == e.Size {
+			p.tail = true
+			if err := s.unchanged(e, f); err != nil {
+				return err
+			}
+		}
+		if err := s.push(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unchanged makes sure, after the last byte was read, that nobody wrote meanwhile and that there is no more.
+func (s *sender) unchanged(e *outbound, f *os.File) error {
+	n, err := f.Read(make([]byte, 1))
+	if n > 0 {
+		return e.changedError()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return localIO("read", e.from, e.path, err)
+	}
+	changed, err := e.changed(f)
+	if err != nil {
+		return localIO("look at", e.from, e.path, err)
+	}
+	if changed {
+		return e.changedError()
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package transfer
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// receiver is the state of one Recv. Bytes go from the reader (intake) through the workers, which verify digests, and,
+// unless a worker can store a small file on its own, through the lane into the sink; complete entries go to the
+// committer, which makes them durable and writes the receipts, out through the outbox.
+type receiver struct {
+	*session
+	o        RecvOptions
+	terms    terms // before the greeting: ours alone
+	sink     sink
+	progress *Progress
+
+	pool    *pool
+	verify  chan *chunk // to the workers
+	lane    *lane
+	repairs *repairs
+	ledger  *ledger
+	ready   chan *inbound // to the committer
+	ends    chan *endBody // to the committer, one
+	out     *outbox
+
+	all    atomic.Bool   // every entry is here and verified or asked for again: the end frame came
+	stored chan struct{} // closed when every entry is committed
+	result Result        // the committer's until the session has parted
+}
+
+// Recv takes what a Send at the other end of conn sends. It returns nil only after everything is verified and durable
+// (or taken by the writer) and the receipt for it was sent. The rules for conn, ctx and errors are those of Send.
+//
+// A Stdout whose Write hangs is left behind on failure, unless it has a SetWriteDeadline.
+func Recv(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions) (Result, error) {
+	return receive(ctx, conn, o, func(dir string) (store, error) { return openStore(dir) })
+}
+
+// receive is Recv with a file system of the caller's.
+func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open func(dir string) (store, error)) (Result, error) {
+	begin := time.Now()
+	r := &receiver{
+		session: newSession(conn), o: o, progress: o.Progress,
+		ready: make(chan *inbound, maxParts), ends: make(chan *endBody, 1),
+		repairs: &repairs{want: make(map[spot]*repair)}, out: newOutbox(), stored: make(chan struct{}),
+	}
+	if r.progress == nil {
+		r.progress = new(Progress)
+	}
+	r.notes = notes{onFile: o.OnFile, onMessage: o.OnMessage}
+	r.session.lost = r.lost
+	digest, err := checkDigest(o.Digest)
+	if err == nil {
+		err = r.openSink(open)
+	}
+	r.result.DigestAlgorithm = digest
+	own := ownHello(roleRecv, digest, o.Software)
+	if err != nil {
+		r.end(err) // the sender is to know why
+	} else {
+		own.Ordered = r.sink.ordered()
+	}
+	undo := r.watch(ctx)
+	r.run(own)
+	r.part()
+	undo()
+	if r.sink != nil {
+		if err := r.sink.abandon(); err != nil {
+			r.notes.message("could not tidy up: " + reason(err))
+		}
+	}
+	r.result.Elapsed = time.Since(begin)
+	if r.err != nil {
+		r.result.Digest = ""
+	}
+	return r.result, r.outcome(ctx)
+}
+
+// openSink opens the destination.
+func (r *receiver) openSink(open func(dir string) (store, error)) error {
+	if err := checkDestinationOptions(r.o); err != nil {
+		return err
+	}
+	if r.o.Stdout != nil {
+		r.sink = newStreamSink(r, r.o.Stdout)
+		return nil
+	}
+	dir, single := r.o.Dir, ""
+	if r.o.File != "" {
+		dir, single = filepath.Split(filepath.Clean(r.o.File))
+		dir = filepath.Clean(dir)
+	} else if err := makeDir(dir); err != nil {
+		return localIO("make directory", dir, "", err)
+	}
+	st, err := open(dir)
+	if err != nil {
+		return localIO("open directory", dir, "", err)
+	}
+	r.sink = newFileSink(r, st, dir, single)
+	return nil
+}
+
+// run starts the goroutines and returns when the session has ended.
+func (r *receiver) run(own *helloBody) {
+	greeted := make(chan terms, 1)
+	in := &intake{r: r}
+	go r.write(own, func() error { return r.out.run(r.session) })
+	go r.read(own, greeted, func(h header, body []byte) (bool, error) {
+		if r.pool == nil {
+			r.start(<-greeted)
+		}
+		return in.handle(h, body)
+	})
+	select {
+	case <-r.stop:
+		return
+	case <-r.out.final:
+	}
+	if r.out.failed != nil {
+		<-r.stop // the writer and the reader agree on what to call it
+		return
+	}
+	// The receipt is out. What the sender knows now we learn only if its word comes back.
+	if !await(r.readerDone, byePatience) {
+		r.notes.message("the sender did not confirm the receipt; everything is in place here")
+		r.abort()
+		<-r.readerDone
+	}
+	r.end(nil)
+}
+
+// start begins the work, once the terms are known. It is called by the reader, before the first frame.
+func (r *receiver) start(t terms) {
+	r.terms = t
+	r.result.DigestAlgorithm = t.digest
+	r.result.PeerSoftware = t.software
+	n, most := fileMemory/t.chunk, t.window+spareChunks
+	r.pool = newPool(n, max(n, most))
+	r.ledger = newLedger(t.outstanding)
+	r.verify = make(chan *chunk, max(n, most))
+	r.lane = &lane{r: r, in: make(chan laneItem, max(n, most))}
+	r.do(r.lane.run)
+	r.do(func() { newCommitter(r).run() })
+	for range hashers() {
+		r.do(r.work)
+	}
+}
+
+// hashers is how many goroutines hash, or store small files: more than one even on one processor, since storing waits.
+func hashers() int { return min(max(runtime.GOMAXPROCS(0), 2), 8) }
+
+// work verifies chunks, and stores files that are only one.
+func (r *receiver) work() {
+	for {
+		select {
+		case c := <-r.verify:
+			if err := r.verified(c); err != nil {
+				r.end(err)
+				return
+			}
+		case <-r.stop:
+			return
+		}
+	}
+}
+
+func (r *receiver) verified(c *chunk) error {
+	e := c.in
+	c.good = c.hash() == c.sum
+	if c.n == 0 {
+		c.good = true // an empty file: the bytes are none, the digest is checked below
+	}
+	if !r.small(e) {
+		c.ready <- struct{}{}
+		return nil
+	}
+	if !c.good {
+		return r.again(c)
+	}
+	if c.repair {
+		r.repairs.settle(c)
+	}
+	if root(c.node) != [32]byte(e.end.Digest) {
+		return unsound("the file's digest is not what the sender says", e)
+	}
+	if r.terms.digest == SHA256 && sha256Of(c.payload()) != [32]byte(e.end.SHA256) {
+		return unsound("the file's SHA-256 digest is not what the sender says", e)
+	}
+	if err := r.sink.small(e, c.payload()); err != nil {
+		return err
+	}
+	n := c.n
+	r.pool.put(c)
+	r.took(r.out.took(n))
+	return r.commit(e)
+}
+
+// small tells whether the entry is for one worker.
+func (r *receiver) small(e *inbound) bool { return e.small(r.terms.chunk) && !r.sink.ordered() }
+
+// ordered tells whether the entry's bytes must be handed on in order.
+func (r *receiver) ordered(e *inbound) bool { return e.Kind == entryStream || r.sink.ordered() }
+
+// again asks for a bad chunk once more.
+func (r *receiver) again(c *chunk) error {
+	if err := r.repairs.ask(c); err != nil {
+		return err
+	}
+	b := againBody{ID: c.id, Offset: c.offset, Length: int64(c.n)}
+	r.pool.put(c)
+	r.out.askAgain(b)
+	return nil
+}
+
+// took shows progress; total is the session's verified bytes.
+func (r *receiver) took(total int64) { r.progress.raise(total) }
+
+// commit passes a complete entry on.
+func (r *receiver) commit(e *inbound) error {
+	select {
+	case r.ready <- e:
+		return nil
+	case <-r.stop:
+		return errOver
+	}
+}
+
+// lost is what an end of the connection means; nil if it is as good as any.
+func (r *receiver) lost(err error) error {
+	unknown := &Error{
+		Kind: KindUnknown, Msg: "everything is in place here, but the connection was lost before the sender could be told",
+		Hint: "compare the digests if it matters", Err: err,
+	}
+	wait := r.stored
+	if r.out.started.Load() {
+		wait = r.out.final
+	} else if !r.all.Load() || r.repairs.close() {
+		return lost("before everything had come", err)
+	}
+	select {
+	case <-wait:
+	case <-r.stop:
+		return errOver
+	}
+	if wait == r.stored || r.out.failed != nil {
+		return unknown
+	}
+	// The sender may have had the receipt and ended well, so this is no failure.
+	r.notes.message("the sender did not confirm the receipt; everything is in place here")
+	return nil
+}

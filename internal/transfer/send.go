@@ -1,0 +1,281 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// sender is the state of one Send. The producer walks the sources and reads files into chunks; hashers work out chunk
+// digests side by side; the sealer, in order again, works out those of files; the writer packs frames and writes them.
+// The reader takes receipts, and requests for chunks, which the mender serves.
+type sender struct {
+	*session
+	o        SendOptions
+	sources  []source
+	terms    terms
+	progress *Progress
+
+	pool    *pool
+	hash    chan *chunk
+	seal    chan parcel // in order, to the sealer
+	out     chan parcel // to the writer
+	backlog *backlog
+	keep    *keep          // nil if what is sent can be read again
+	asked   chan againBody // to the mender
+	asks    int            // the reader's own
+	totals  chan totals    // the count of the sources, once it is done
+
+	pending atomic.Int64  // parcels between producer and writer
+	idle    chan struct{} // one token: the writer has nothing to do, or there are chunks again
+	sent    atomic.Uint64 // number of the last entry that was sent to its end
+	allSent atomic.Bool   // the end frame is on its way
+	bye     chan struct{} // closed when the final receipt has come
+
+	took   takenBody // the reader's own
+	whole  endBody   // the sealer's, valid once allSent
+	result Result    // the reader's until the session has parted
+}
+
+// parcel is a step of the manifest on its way to the writer: a control frame, or a chunk with what belongs around it.
+type parcel struct {
+	e      *outbound
+	c      *chunk
+	head   bool // the entry frame goes first
+	tail   bool // the file's end comes last
+	repair bool // c was asked for again
+	kind   frameType
+	ctl    body // a control frame on its own
+}
+
+// Send moves o.Paths to a Recv at the other end of conn. It returns nil only after the receiver said that everything is
+// verified and durable. conn must be a reliable, ordered stream whose Close unblocks Read and Write; one goroutine reads
+// it while another writes.
+//
+// After success conn is left open, for the caller to close, and to drain: the word that the receipt arrived may still be
+// on its way. On any error conn has been closed, by its Abort method if it has one and nothing need be drained. Cancelling
+// ctx closes conn and returns the context's error. How long a silent peer is waited for is for conn to decide.
+//
+// A Stdin whose Read hangs is left behind on failure, unless it has a SetReadDeadline.
+func Send(ctx context.Context, conn io.ReadWriteCloser, o SendOptions) (Result, error) {
+	begin := time.Now()
+	s := &sender{
+		session: newSession(conn), o: o, progress: o.Progress,
+		asked: make(chan againBody, maxRepairs), totals: make(chan totals, 1),
+		idle: make(chan struct{}, 1), bye: make(chan struct{}),
+	}
+	if s.progress == nil {
+		s.progress = new(Progress)
+	}
+	s.notes = notes{onFile: o.OnFile, onMessage: o.OnMessage}
+	s.session.lost = s.lost
+	digest, err := checkDigest(o.Digest)
+	s.result.DigestAlgorithm = digest
+	if err == nil {
+		s.sources, err = listSources(o)
+	}
+	if err != nil {
+		s.end(err) // the receiver is to know why
+	}
+	undo := s.watch(ctx)
+	s.run(ownHello(roleSend, digest, o.Software))
+	s.part()
+	undo()
+	s.result.Elapsed = time.Since(begin)
+	return s.result, s.outcome(ctx)
+}
+
+// run starts the goroutines and returns when the session has ended.
+func (s *sender) run(own *helloBody) {
+	greeted := make(chan terms, 1)
+	started := make(chan struct{})
+	go s.write(own, func() error {
+		select {
+		case <-started:
+			return s.transmit()
+		case <-s.stop:
+			return errOver
+		}
+	})
+	go s.read(own, greeted, func(h header, body []byte) (bool, error) {
+		select {
+		case <-started:
+			return s.handle(h, body)
+		case <-s.stop:
+			return false, errOver
+		}
+	})
+	s.do(s.count) // the greeting takes a while anyway
+	select {
+	case t := <-greeted:
+		if s.over() {
+			return // there may be nothing to start with
+		}
+		s.start(t)
+		close(started)
+	case <-s.stop:
+		return
+	}
+	select {
+	case <-s.stop:
+		return
+	case <-s.readerDone:
+		if s.over() {
+			return
+		}
+	}
+	close(s.bye)
+	<-s.writerDone
+	s.end(nil)
+}
+
+// start begins the work, once the terms are known.
+func (s *sender) start(t terms) {
+	s.terms = t
+	s.result.DigestAlgorithm = t.digest
+	s.result.PeerSoftware = t.software
+	n := fileMemory / t.chunk
+	windowed := s.sources[0].stream || t.ordered
+	if windowed {
+		n = t.window
+	}
+	s.pool = newPool(n, n)
+	if windowed {
+		s.keep = &keep{pool: s.pool}
+	}
+	s.backlog = newBacklog(t.outstanding)
+	s.hash = make(chan *chunk, n)
+	s.seal = make(chan parcel, n)
+	s.out = make(chan parcel, n)
+	for range hashers() {
+		s.do(s.work)
+	}
+	s.do(s.sealAll)
+	s.do(s.mend)
+	s.do(func() {
+		if err := s.produce(); err != nil {
+			s.end(err)
+		}
+	})
+}
+
+// work hashes chunks.
+func (s *sender) work() {
+	for {
+		select {
+		case c := <-s.hash:
+			c.sum = c.hash()
+			c.ready <- struct{}{}
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+// lost is what an end of the connection means.
+func (s *sender) lost(err error) error {
+	if !s.allSent.Load() {
+		return lost("before everything was sent", err)
+	}
+	e := lost("after everything was sent, but before the receipt", err)
+	e.Kind, e.Hint = KindUnknown, "run the same command again: that settles it"
+	return e
+}
+
+// handle takes a frame of the receiver.
+func (s *sender) handle(h header, raw []byte) (last bool, err error) {
+	switch h.kind {
+	case frameReceipt:
+		return false, s.receipt(raw)
+	case frameTaken:
+		return false, s.taken(raw)
+	case frameAgain:
+		return false, s.again(raw)
+	case frameDone:
+		return true, s.done(raw)
+	}
+	return false, damaged("%v frame from the receiver", h.kind)
+}
+
+func (s *sender) receipt(raw []byte) error {
+	var b receiptBody
+	if err := parseBody(frameReceipt, raw, &b); err != nil {
+		return err
+	}
+	if b.UpTo > s.sent.Load() {
+		return damaged("receipt for entry %d, which was not sent", b.UpTo)
+	}
+	for e := s.backlog.pop(b.UpTo); e != nil; e = s.backlog.pop(b.UpTo) {
+		if e.Kind != entryFile && e.Kind != entryStream {
+			continue
+		}
+		s.result.Files++
+		s.result.Bytes += e.end.Size
+		s.progress.files.Store(int64(s.result.Files))
+		s.notes.file(FileDone{Name: e.path, Size: e.end.Size, Digest: e.end.hex(s.terms.digest)})
+	}
+	return nil
+}
+
+func (s *sender) taken(raw []byte) error {
+	b := &s.took // it comes with every chunk: allocate nothing
+	*b = takenBody{}
+	if err := parseBody(frameTaken, raw, b); err != nil {
+		return err
+	}
+	s.progress.raise(b.Bytes)
+	if s.keep != nil && b.ID == 1 && s.keep.release(b.Offset) {
+		s.nudge()
+	}
+	return nil
+}
+
+// maxAsks is how many chunks a receiver may ask for again, all in all.
+const maxAsks = 1024
+
+func (s *sender) again(raw []byte) error {
+	var b againBody
+	if err := parseBody(frameAgain, raw, &b); err != nil {
+		return err
+	}
+	if s.asks++; s.asks <= maxAsks {
+		select {
+		case s.asked <- b:
+			return nil
+		default:
+		}
+	}
+	return &Error{
+		Kind: KindIntegrity, Op: "send", Msg: "too many chunks arrive damaged",
+		Hint: "check memory and network cards at both ends, then run it again",
+	}
+}
+
+func (s *sender) done(raw []byte) error {
+	var b doneBody
+	if err := parseBody(frameDone, raw, &b); err != nil {
+		return err
+	}
+	if !s.allSent.Load() || !s.backlog.empty() {
+		return damaged("final receipt before everything was sent")
+	}
+	if b.Files != s.whole.Files || b.Bytes != s.whole.Bytes || b.Digest != s.whole.Digest {
+		return &Error{
+			Kind: KindIntegrity, Op: "send", Msg: fmt.Sprintf("the receiver's digest of everything is %s, ours %s",
+				Quote(b.Digest), s.whole.Digest),
+			Hint: "run it again; if it comes back, compare the versions at both ends",
+		}
+	}
+	s.result.Digest = b.Digest
+	return nil
+}
+
+// nudge wakes whoever waits for the writer to be idle.
+func (s *sender) nudge() {
+	select {
+	case s.idle <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,25 @@
+package transfer
+
+// sink is where a receiver puts things: a directory tree, one file, or a pipe. Methods return an *Error, or errOver.
+type sink interface {
+	// offer looks at the offer and refuses early what cannot go well.
+	offer(b *offerBody) error
+	// open is told of each entry before any of its bytes come, in order. It makes directories.
+	open(e *inbound) error
+	// small takes a whole, verified file. Several workers call it at once.
+	small(e *inbound, b []byte) error
+	// begin, write and finish take a large file or a stream, from the lane. Bytes are verified.
+	begin(e *inbound) error
+	write(e *inbound, b []byte, offset int64) error
+	finish(e *inbound) error
+	// commit makes complete entries durable under their final names.
+	commit(batch []*inbound) error
+	// leave is told of each directory's end, when everything in it is committed.
+	leave(dir *inbound) error
+	// ordered tells whether bytes must be written in order.
+	ordered() bool
+	// where is the entry's path for people here.
+	where(e *inbound) string
+	// abandon removes what is not complete. Nothing else runs by then.
+	abandon() error
+}

@@ -1,0 +1,314 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	maxParts   = 256 // part files open at a time
+	syncFew    = 8   // up to so many files or directories are synced one by one, side by side
+	enoughDirs = 4   // from so many directories on one sync of everything is cheaper
+)
+
+// errTaken is a name that was free when its part file was opened and is not any more.
+var errTaken = errors.New("it has come to exist")
+
+// fileSink writes below a directory.
+type fileSink struct {
+	r      *receiver
+	st     store
+	at     string      // the directory, for messages
+	single string      // the one name to write to, if there is only that
+	perm   fs.FileMode // of files whose mode is not preserved
+	tokens chan struct{}
+
+	mu    sync.Mutex
+	parts map[*part]struct{} // not yet committed
+}
+
+func newFileSink(r *receiver, st store, at, single string) *fileSink {
+	return &fileSink{
+		r: r, st: st, at: at, single: single, perm: 0o666 &^ umask(),
+		tokens: make(chan struct{}, maxParts), parts: make(map[*part]struct{}),
+	}
+}
+
+func (s *fileSink) ordered() bool { return false }
+
+func (s *fileSink) where(e *inbound) string {
+	if s.single != "" {
+		return filepath.Join(s.at, s.single)
+	}
+	return filepath.Join(s.at, filepath.FromSlash(e.path))
+}
+
+func (s *fileSink) offer(b *offerBody) error {
+	switch {
+	case s.single != "" && b.Shape == shapeMany:
+		return refused(filepath.Join(s.at, s.single), "", "the sender offers several files, this is the name of one",
+			"give a directory with -o DIR/")
+	case s.single == "" && b.Shape == shapeStream:
+		return refused("", "", "the sender offers a stream, which has no name", "give the receiver one with -o FILE, or -o - for a pipe")
+	}
+	return s.room(b.Bytes)
+}
+
+// room makes sure that there is space for n more bytes.
+func (s *fileSink) room(n int64) error {
+	if free, ok := s.st.free(); ok && n > free {
+		e := localIO("write below", s.at, "", syscall.ENOSPC)
+		e.Msg = fmt.Sprintf("%d bytes are to come and %d are free", n, free)
+		return e
+	}
+	return nil
+}
+
+func (s *fileSink) open(e *inbound) error {
+	switch e.Kind {
+	case entryFile, entryStream:
+		if err := s.room(e.Size); err != nil {
+			return err
+		}
+		select {
+		case s.tokens <- struct{}{}: // given back with the part
+			return nil
+		case <-s.r.stop:
+			return errOver
+		}
+	case entryDir:
+		perm := fs.FileMode(0o777)
+		if p, ok := e.perm(); ok && s.r.o.Preserve {
+			perm = p | 0o700 // we have to write there; what was asked for comes with its end
+		}
+		made, err := s.st.mkdir(e.path, perm)
+		if err != nil {
+			return s.r.fault("make directory", e, err)
+		}
+		e.made = made
+	}
+	return nil
+}
+
+func (s *fileSink) small(e *inbound, b []byte) error {
+	if err := s.begin(e); err != nil {
+		return err
+	}
+	if len(b) > 0 {
+		if err := s.write(e, b, 0); err != nil {
+			return err
+		}
+	}
+	return s.finish(e)
+}
+
+func (s *fileSink) begin(e *inbound) error {
+	name := e.Name
+	if s.single != "" {
+		name = s.single
+	}
+	p, err := openPart(s.st, e.dir, name, s.r.o.Overwrite)
+	if err != nil {
+		return s.r.fault("create", e, err)
+	}
+	s.mu.Lock()
+	s.parts[p] = struct{}{}
+	s.mu.Unlock()
+	e.part = p
+	return nil
+}
+
+func (s *fileSink) write(e *inbound, b []byte, offset int64) error {
+	if err := e.part.write(b, offset); err != nil {
+		return s.r.fault("write", e, err)
+	}
+	return nil
+}
+
+// finish gives the part file the mode and time the file will have.
+func (s *fileSink) finish(e *inbound) error {
+	perm, mtime := s.perm, time.Time{}
+	if s.r.o.Preserve {
+		if p, ok := e.perm(); ok {
+			perm = p
+		}
+		mtime = e.mtime()
+	}
+	if err := e.part.file.chmod(perm); err != nil {
+		if !unsupported(err) {
+			return s.r.fault("set mode of", e, err)
+		}
+		s.r.notes.message("the mode of " + Quote(e.path) + " cannot be kept here: " + reason(err))
+	}
+	if !mtime.IsZero() {
+		if err := e.part.dir.setTime(e.part.temp, mtime); err != nil {
+			s.r.notes.message("the time of " + Quote(e.path) + " cannot be kept here: " + reason(err))
+		}
+	}
+	return nil
+}
+
+// unsupported tells whether a file system has no such thing as was asked for.
+func unsupported(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL)
+}
+
+func (s *fileSink) commit(batch []*inbound) error {
+	if err := s.syncFiles(batch); err != nil {
+		return err
+	}
+	dirs := make(map[string]*inbound) // one entry for each, for the message
+	for _, e := range batch {
+		if e.part != nil {
+			if err := e.part.publish(s.r.o.Overwrite); err != nil {
+				if errors.Is(err, fs.ErrExist) {
+					err = errTaken
+				}
+				return s.r.fault("rename to", e, err)
+			}
+		}
+		if e.part != nil || e.made {
+			dirs[e.dir] = e
+		}
+	}
+	if err := s.syncDirs(dirs); err != nil {
+		return err
+	}
+	for _, e := range batch {
+		if e.part == nil {
+			continue
+		}
+		if err := s.forget(e.part).close(); err != nil {
+			return s.r.fault("close", e, err)
+		}
+		<-s.tokens
+	}
+	return nil
+}
+
+func (s *fileSink) forget(p *part) *part {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.parts, p)
+	return p
+}
+
+// syncFiles makes the content of the batch's files durable: a few side by side, many by one sync of the file system.
+func (s *fileSink) syncFiles(batch []*inbound) error {
+	n, covered := 0, true
+	for _, e := range batch {
+		if e.part == nil {
+			continue
+		}
+		if err := e.part.settle(); err != nil {
+			return s.r.fault("sync", e, err)
+		}
+		n++
+		covered = covered && e.part.dir.covered()
+	}
+	if n > syncFew && covered {
+		if ok, err := s.st.syncAll(); err != nil {
+			return localIO("sync", s.at, "", err)
+		} else if ok {
+			return nil
+		}
+	}
+	return sideBySide(batch, syncFew, func(e *inbound) error {
+		if e.part == nil {
+			return nil
+		}
+		if err := e.part.file.sync(); err != nil {
+			return s.r.fault("sync", e, err)
+		}
+		return nil
+	})
+}
+
+// sideBySide calls f for each item, limit at a time, and returns one of the errors.
+func sideBySide[T any](items []T, limit int, f func(T) error) error {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, limit)
+	result := make(chan error, 1)
+	for _, it := range items {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := f(it); err != nil {
+				select {
+				case result <- err:
+				default: // one is enough
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-result:
+		return err
+	default:
+		return nil
+	}
+}
+
+// syncDirs makes new names durable. dirs has an entry for each directory, to name in a message.
+func (s *fileSink) syncDirs(dirs map[string]*inbound) error {
+	type open struct {
+		folder
+		e *inbound
+	}
+	var folders []open
+	defer func() {
+		for _, f := range folders {
+			_ = f.close() // nothing was written through it
+		}
+	}()
+	covered := true
+	for dir, e := range dirs {
+		f, err := s.st.folder(dir)
+		if err != nil {
+			return s.r.fault("sync the directory of", e, err)
+		}
+		folders = append(folders, open{f, e})
+		covered = covered && f.covered()
+	}
+	if len(dirs) >= enoughDirs && covered {
+		if ok, err := s.st.syncAll(); err != nil {
+			return localIO("sync", s.at, "", err)
+		} else if ok {
+			return nil
+		}
+	}
+	return sideBySide(folders, syncFew, func(f open) error {
+		if err := f.sync(); err != nil {
+			return s.r.fault("sync the directory of", f.e, err)
+		}
+		return nil
+	})
+}
+
+func (s *fileSink) leave(dir *inbound) error {
+	perm, ok := dir.perm()
+	if !dir.made || !ok || !s.r.o.Preserve {
+		return nil
+	}
+	if err := s.st.setDir(dir.path, perm, dir.mtime()); err != nil {
+		s.r.notes.message("mode and time of " + Quote(dir.path) + " cannot be kept here: " + reason(err))
+	}
+	return nil
+}
+
+func (s *fileSink) abandon() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for p := range s.parts {
+		errs = append(errs, p.discard())
+	}
+	clear(s.parts)
+	return errors.Join(append(errs, s.st.close())...)
+}

@@ -1,0 +1,196 @@
+package transfer
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// source is one thing to send, as named by the user.
+type source struct {
+	from   string // path here; links in it are resolved: what the user names may be a link
+	name   string // what it is to be called there
+	info   fs.FileInfo
+	stream bool
+}
+
+// CheckSources is the part of Send that needs no connection: every path exists, can be read, has a name fit to be
+// sent and not the same as another's. Call it before dialling.
+func CheckSources(o SendOptions) error {
+	_, err := listSources(o)
+	return err
+}
+
+func listSources(o SendOptions) ([]source, error) {
+	if _, err := checkDigest(o.Digest); err != nil {
+		return nil, err
+	}
+	if len(o.Paths) == 0 {
+		return nil, usage("there is nothing to send", "name a file, a directory, or - for standard input")
+	}
+	var list []source
+	seen := make(map[string]string)
+	for _, path := range o.Paths {
+		if path == "-" {
+			if len(o.Paths) > 1 {
+				return nil, usage("standard input cannot be sent together with files", "send - alone")
+			}
+			if o.Stdin == nil {
+				return nil, usage("there is no standard input", "name a file")
+			}
+			return []source{{name: "-", stream: true}}, nil
+		}
+		s, err := findSource(path)
+		if err != nil {
+			return nil, err
+		}
+		if other, ok := seen[s.name]; ok {
+			return nil, usage(Quote(path)+" and "+Quote(other)+" would have the same name", "send them one after the other, to different places")
+		}
+		seen[s.name] = path
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// findSource looks at one path and makes sure that it can be read.
+func findSource(path string) (source, error) {
+	s := source{}
+	from, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return s, localIO("send", path, "", err)
+	}
+	s.from = from
+	s.name = filepath.Base(path)
+	if s.name == "." || s.name == ".." {
+		full, err := filepath.Abs(from)
+		if err != nil {
+			return s, localIO("send", path, "", err)
+		}
+		s.name = filepath.Base(full)
+	}
+	if s.info, err = os.Stat(from); err != nil {
+		return s, localIO("send", path, "", err)
+	}
+	if !s.info.IsDir() && !s.info.Mode().IsRegular() {
+		return s, refused(path, "", "it is neither a file nor a directory", "send what it gives through standard input: udtcp send HOST - < PATH")
+	}
+	if fault := nameFault(s.name); fault != "" {
+		return s, refused(path, s.name, "its name cannot be sent: "+fault, "give it another name")
+	}
+	f, err := openSource(from)
+	if err != nil {
+		return s, localIO("open", path, s.name, err)
+	}
+	if s.info.IsDir() {
+		_, err = f.ReadDir(1)
+	} else {
+		_, err = f.Read(make([]byte, 1))
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return s, localIO("read", path, s.name, err)
+	}
+	return s, nil
+}
+
+// openSource opens a file or directory to be read, never to be waited for and never through a link.
+func openSource(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|sourceFlags, 0)
+}
+
+// dirBatch is how many names of a directory are in memory at a time. Within it they are sorted.
+const dirBatch = 4096
+
+// eachIn calls f for everything in a directory.
+func eachIn(dir string, f func(fs.DirEntry) error) error {
+	d, err := openSource(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() // read only
+	for {
+		batch, err := d.ReadDir(dirBatch)
+		slices.SortFunc(batch, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+		for _, de := range batch {
+			if err := f(de); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// totals is what a whole transfer comes to.
+type totals struct{ files, bytes int64 }
+
+// count adds up a tree, passing over what sending will report.
+func (t *totals) count(dir string, stop <-chan struct{}) error {
+	return eachIn(dir, func(de fs.DirEntry) error {
+		select {
+		case <-stop:
+			return errOver
+		default:
+		}
+		switch {
+		case de.IsDir():
+			return t.count(filepath.Join(dir, de.Name()), stop)
+		case de.Type().IsRegular() && !reserved(de.Name()):
+			info, err := de.Info()
+			if err != nil {
+				return err
+			}
+			t.files++
+			t.bytes += info.Size()
+		}
+		return nil
+	})
+}
+
+// outbound is an entry on its way out.
+type outbound struct {
+	entryBody
+	path   string      // relative path there; "-" if it is a stream
+	from   string      // path here
+	info   fs.FileInfo // when it was opened
+	end    fileEndBody // of a file or stream: the sealer fills it in
+	digest *fileDigest // the sealer's own
+}
+
+// changed tells whether a file is not what it was when it was opened: the open file f, or what its path leads to now.
+func (e *outbound) changed(f *os.File) (bool, error) {
+	now, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if now.Size() != e.info.Size() || !now.ModTime().Equal(e.info.ModTime()) || !os.SameFile(now, e.info) {
+		return true, nil
+	}
+	named, err := os.Lstat(e.from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return !os.SameFile(named, now), nil
+}
+
+// changedError is the one for both ends to give.
+func (e *outbound) changedError() *Error {
+	return &Error{
+		Kind: KindIntegrity, Op: "send", Path: e.from, name: e.path, Msg: "the file changed while it was sent",
+		Hint: "run it again once nothing writes to it, or send a snapshot",
+	}
+}

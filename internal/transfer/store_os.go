@@ -1,0 +1,267 @@
+package transfer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+)
+
+// errBusy is a part file that another receiver is writing.
+var errBusy = errors.New("another udtcp is receiving this file")
+
+// osStore is a directory of the system, held by an os.Root.
+type osStore struct {
+	root   *os.Root
+	self   *os.File // the root directory, for syncAll: errors count from its opening on
+	device uint64
+	whole  bool // syncAll is to be trusted here
+
+	mu   sync.Mutex
+	open map[string]*osFolder // in use, or among the idle
+	idle []*osFolder          // oldest first
+}
+
+// idleFolders is how many directories stay open without anybody using them, for the next file in them.
+const idleFolders = 16
+
+func openStore(dir string) (*osStore, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	self, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	s := &osStore{root: root, self: self, open: make(map[string]*osFolder)}
+	if info, err := self.Stat(); err == nil {
+		s.device = deviceOf(info)
+	}
+	s.whole = wholeSync(self)
+	return s, nil
+}
+
+func (s *osStore) folder(dir string) (folder, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.open[dir]; f != nil {
+		s.take(f)
+		return f, nil
+	}
+	f := &osFolder{store: s, name: dir, uses: 1}
+	var err error
+	if f.root, err = s.root.OpenRoot(local(dir)); err != nil {
+		return nil, err
+	}
+	if info, err := f.root.Stat("."); err == nil {
+		f.inside = deviceOf(info) == s.device
+	}
+	s.open[dir] = f
+	return f, nil
+}
+
+// take counts one more user.
+func (s *osStore) take(f *osFolder) {
+	if f.uses == 0 {
+		for i, g := range s.idle {
+			if g == f {
+				s.idle = append(s.idle[:i], s.idle[i+1:]...)
+				break
+			}
+		}
+	}
+	f.uses++
+}
+
+// release counts one user less and closes the folder that was idle longest if there are too many.
+func (s *osStore) release(f *osFolder) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.uses--; f.uses > 0 {
+		return nil
+	}
+	s.idle = append(s.idle, f)
+	if len(s.idle) <= idleFolders {
+		return nil
+	}
+	old := s.idle[0]
+	s.idle = s.idle[1:]
+	delete(s.open, old.name)
+	return old.root.Close()
+}
+
+func (s *osStore) mkdir(dir string, perm fs.FileMode) (bool, error) {
+	err := s.root.Mkdir(local(dir), perm)
+	if err == nil {
+		return true, nil
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return false, err
+	}
+	info, statErr := s.root.Stat(local(dir))
+	if statErr != nil {
+		return false, statErr
+	}
+	if !info.IsDir() {
+		return false, err
+	}
+	return false, nil
+}
+
+func (s *osStore) setDir(dir string, perm fs.FileMode, mtime time.Time) error {
+	f, err := s.root.Open(local(dir))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !mtime.IsZero() {
+		if err := s.root.Chtimes(local(dir), time.Time{}, mtime); err != nil {
+			return err
+		}
+	}
+	return f.Chmod(perm)
+}
+
+func (s *osStore) free() (int64, bool) { return freeSpace(s.self) }
+
+func (s *osStore) syncAll() (bool, error) {
+	if !s.whole {
+		return false, nil
+	}
+	return true, syncFileSystem(s.self)
+}
+
+func (s *osStore) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, f := range s.open {
+		errs = append(errs, f.root.Close())
+	}
+	s.open, s.idle = nil, nil
+	return errors.Join(append(errs, s.self.Close(), s.root.Close())...)
+}
+
+// local is how os.Root wants a relative path.
+func local(dir string) string {
+	if dir == "" {
+		return "."
+	}
+	return dir
+}
+
+// osFolder is shared by all who work in the directory.
+type osFolder struct {
+	store  *osStore
+	name   string
+	root   *os.Root
+	inside bool // on the same file system as the store's root
+	uses   int  // under store.mu
+}
+
+func (f *osFolder) lookup(name string) (fs.FileInfo, error) { return f.root.Lstat(name) }
+
+func (f *osFolder) create(part string) (partFile, error) {
+	const tries = 3 // each lost to another receiver that was just giving up
+	for range tries {
+		file, err := f.root.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL|openFlags, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			file, err = f.root.OpenFile(part, os.O_RDWR|openFlags, 0o600)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		ours, err := f.claim(file, part)
+		if ours {
+			return osPart{file}, nil
+		}
+		if err = errors.Join(err, file.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errBusy
+}
+
+// claim locks a part file that was just opened and makes sure that it still is the one with that name.
+func (f *osFolder) claim(file *os.File, part string) (bool, error) {
+	if err := lockFile(file); err != nil {
+		return false, err
+	}
+	opened, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	if !opened.Mode().IsRegular() {
+		return false, &fs.PathError{Op: "open", Path: part, Err: errors.New("not a regular file")}
+	}
+	named, err := f.root.Lstat(part)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if opened.Size() > 0 {
+		if err := file.Truncate(0); err != nil {
+			return false, err
+		}
+	}
+	if opened.Mode().Perm() != 0o600 {
+		return true, file.Chmod(0o600)
+	}
+	return true, nil
+}
+
+func (f *osFolder) publish(part, name string, replace bool) error {
+	if replace {
+		return f.root.Rename(part, name)
+	}
+	// A link, unlike a rename, fails when the name is taken, however short ago.
+	err := f.root.Link(part, name)
+	switch {
+	case err == nil:
+		return f.root.Remove(part)
+	case errors.Is(err, fs.ErrExist):
+		return err
+	}
+	// A file system without hard links. What is left is to look first.
+	if _, err := f.root.Lstat(name); err == nil {
+		return &fs.PathError{Op: "rename", Path: name, Err: fs.ErrExist}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return f.root.Rename(part, name)
+}
+
+func (f *osFolder) remove(name string) error { return f.root.Remove(name) }
+
+func (f *osFolder) setTime(name string, mtime time.Time) error {
+	return f.root.Chtimes(name, time.Time{}, mtime)
+}
+
+func (f *osFolder) covered() bool { return f.inside }
+
+func (f *osFolder) sync() error {
+	d, err := f.root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncDir(d), d.Close())
+}
+
+func (f *osFolder) close() error { return f.store.release(f) }
+
+// osPart is a part file of the system.
+type osPart struct{ *os.File }
+
+func (p osPart) chmod(perm fs.FileMode) error { return p.Chmod(perm) }
+func (p osPart) sync() error                  { return p.Sync() }
+func (p osPart) datasync() error              { return datasync(p.File) }
+
+// fallbackUmask is the file mode mask where the process's own cannot be read.
+const fallbackUmask = 0o022
