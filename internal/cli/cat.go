@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+type catOptions struct {
+	commonOptions
+	stay bool
+}
+
+func newCatCommand(a *app) *cobra.Command {
+	o := &catOptions{}
+	o.drain = true
+	cmd := &cobra.Command{
+		Use:   "cat",
+		Short: "netcat for UDT: join standard input and output to a bare UDT stream",
+		Long: `Join standard input and output to a bare UDT stream, with any UDT program at the other end: no framing, no
+encryption, no digest.
+
+UDT cannot close one direction alone. When standard input ends, cat waits until the other end has acknowledged all of
+it, closes, and ends with 0; --stay goes on receiving until the other end closes instead. When the other end closes
+first, cat writes out what arrived and ends with 0. A connection that breaks is status 5.
+
+A cat that only receives should be started with --stay if its standard input is empty or closed.
+--timeout is how long a silent peer is waited for; a connection that is merely idle lasts for ever.`,
+	}
+	describe(cmd, `
+udtcp cat [flags] HOST[:PORT]
+udtcp cat [flags] --listen[=[HOST]:PORT]`, `
+udtcp cat --listen --stay > got
+udtcp cat HOST < file
+udtcp cat HOST:7000                         type to the other end, as netcat does`, plainStatuses)
+	cmd.Flags().BoolVar(&o.stay, "stay", false, "when standard input ends, go on receiving until the peer closes")
+	addCommonFlags(cmd, &o.commonOptions)
+	addLater(cmd, "message", "size=", "ttl=", "unordered", "null", "rendezvous", "secure", "identity=", "peer=", "compat=")
+	a.command(cmd, &o.commonOptions, func() bool { return true }, func(ctx context.Context, args []string) error {
+		return runCat(ctx, a, o, args)
+	})
+	return cmd
+}
+
+func runCat(ctx context.Context, a *app, o *catOptions, args []string) error {
+	ep, _, err := o.endpoint(args, false)
+	if err != nil {
+		return err
+	}
+	a.out.info("cat is plain: no encryption, no digest")
+	l, err := a.connect(ctx, &o.commonOptions, ep)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	a.connected(l)
+	m := &meter{link: l}
+	stopReport := a.report(l, "", payload{in: true, out: true}, func() sample { return sample{bytes: m.moved(), total: -1, totalFiles: -1} })
+	j := &joint{m: m, stdin: a.env.Stdin, stdout: a.env.Stdout, stay: o.stay}
+	err = j.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	stopReport()
+	st := l.Stats(false)
+	a.outcome = outcome{bytes: m.moved(), elapsed: time.Since(began), stats: &st}
+	if err == nil {
+		a.out.detail("%s sent, %s received in %s", formatSize(m.out.Load()), formatSize(m.in.Load()), formatSeconds(a.outcome.elapsed))
+	}
+	return err
+}
+
+// joint copies both ways between a link and standard input and output.
+type joint struct {
+	m      *meter
+	stdin  io.Reader
+	stdout io.Writer
+	stay   bool
+
+	closing atomic.Bool // standard input ended and the link is being closed by us
+}
+
+// catBuffer is how much is copied at a time, bytes.
+const catBuffer = 256 << 10
+
+// run copies until it is over; the link is closed when it returns. It does not wait for a read of standard input that
+// nothing can end.
+func (j *joint) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = j.m.Abort() })
+	defer stop()
+	sent := make(chan error, 1)
+	received := make(chan error, 1)
+	go func() { sent <- j.send() }()
+	go func() { received <- j.receive() }()
+	select {
+	case err := <-received:
+		// The peer closed, the link broke, or standard output failed: nothing more can be sent either.
+		if j.closing.Load() {
+			return <-sent
+		}
+		_ = j.m.Abort()
+		return err
+	case err := <-sent:
+		if err == nil && !j.stay {
+			return nil // drained and closed
+		}
+		var lf *linkFault
+		if err == nil || errors.As(err, &lf) {
+			// Either we stay, or writing failed; whether the peer closed in good order or the link broke, the
+			// reading side knows, and has what arrived before.
+			err := <-received
+			_ = j.m.Abort()
+			return err
+		}
+		_ = j.m.Abort()
+		return err
+	}
+}
+
+// send copies standard input to the link. At its end, unless we stay, it drains and closes the link.
+func (j *joint) send() error {
+	buf := make([]byte, catBuffer)
+	for {
+		n, err := j.stdin.Read(buf)
+		if n > 0 {
+			if _, werr := j.m.Write(buf[:n]); werr != nil {
+				return &linkFault{werr}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fail(exitLocalIO, "", "standard input: %w", err)
+		}
+	}
+	if j.stay {
+		return nil
+	}
+	j.closing.Store(true)
+	if err := j.m.Close(); err != nil {
+		return fail(exitLost, "", "not all of standard input was acknowledged: %w", err)
+	}
+	return nil
+}
+
+// receive copies the link to standard output until the peer closes, which is nil.
+func (j *joint) receive() error {
+	buf := make([]byte, catBuffer)
+	for {
+		n, err := j.m.Read(buf)
+		if n > 0 {
+			if _, werr := j.stdout.Write(buf[:n]); werr != nil {
+				return fail(exitLocalIO, "", "standard output: %w", werr)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return &linkFault{err}
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// connect gives the one connection of a command that wants one: dialled, or the first that comes in.
+func (a *app) connect(ctx context.Context, o *commonOptions, ep endpoint) (link, error) {
+	if !ep.listen {
+		return a.dial(ctx, o, ep.remote)
+	}
+	lis, err := a.listen(o, ep.local)
+	if err != nil {
+		return nil, err
+	}
+	// Nobody else is to be kept waiting for a turn that will not come.
+	defer lis.Close()
+	return accept(ctx, lis)
+}
+
+// dial tries every address of remote in turn, all within --connect-timeout.
+func (a *app) dial(ctx context.Context, o *commonOptions, remote address) (link, error) {
+	deadline := time.Now().Add(o.connectTimeout)
+	dctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	addrs, err := resolve(dctx, o.family(), remote)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, err
+	}
+	local := ""
+	if o.bind != "" {
+		b, err := parseLocal(o.bind, 0)
+		if err != nil {
+			return nil, usageError("--bind %s: %w", quote(o.bind), err)
+		}
+		local = b.String()
+	}
+	var tried []string
+	for i, addr := range addrs {
+		a.out.detail("connecting to %s", addr)
+		lo := o.link(a.out)
+		// A share of what is left each, so that a dead address does not starve the next.
+		lo.connectTimeout = time.Until(deadline) / time.Duration(len(addrs)-i)
+		if lo.connectTimeout <= 0 {
+			tried = append(tried, addr.String()+" (no time left)")
+			continue
+		}
+		l, err := dialOne(dctx, a.net, local, addr, lo)
+		if err == nil {
+			return l, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if f := localFault(err, local); f != nil {
+			return nil, f
+		}
+		tried = append(tried, fmt.Sprintf("%s (%s)", addr, dialReason(err)))
+	}
+	return nil, fail(exitNoLink,
+		fmt.Sprintf("is the other end listening, and does UDP port %d reach it through its firewall?", remote.port),
+		"no connection to %s within %s; tried %s", remote, formatSeconds(o.connectTimeout), strings.Join(tried, ", "))
+}
+
+func dialOne(ctx context.Context, n network, local string, addr netip.AddrPort, lo linkOptions) (link, error) {
+	ctx, cancel := context.WithTimeout(ctx, lo.connectTimeout)
+	defer cancel()
+	return n.Dial(ctx, local, addr, lo)
+}
+
+// resolve gives the addresses of a host, best first.
+func resolve(ctx context.Context, family string, remote address) ([]netip.AddrPort, error) {
+	ipNetwork := map[string]string{"udp": "ip", "udp4": "ip4", "udp6": "ip6"}[family]
+	var ips []netip.Addr
+	if ip, err := netip.ParseAddr(remote.host); err == nil {
+		ips = []netip.Addr{ip}
+	} else {
+		ips, err = net.DefaultResolver.LookupNetIP(ctx, ipNetwork, remote.host)
+		if err != nil {
+			return nil, fail(exitNoLink, "check the spelling, or give an address", "cannot resolve %s: %s", quote(remote.host), lookupReason(err))
+		}
+	}
+	out := make([]netip.AddrPort, 0, len(ips))
+	for _, ip := range ips {
+		ip = ip.Unmap()
+		if ip.Is4() && family == "udp6" || !ip.Is4() && family == "udp4" {
+			continue
+		}
+		out = append(out, netip.AddrPortFrom(ip, remote.port))
+	}
+	if len(out) == 0 {
+		return nil, fail(exitNoLink, "leave out -4, -6 or the address of --bind", "%s has no address of the family asked for", quote(remote.host))
+	}
+	return out, nil
+}
+
+func lookupReason(err error) string {
+	var de *net.DNSError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.As(err, &de):
+		return de.Err
+	}
+	return err.Error()
+}
+
+// dialReason says in a word or two why one address could not be reached.
+func dialReason(err error) string {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return "no answer"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.ENETUNREACH):
+		return "network unreachable"
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return "host unreachable"
+	}
+	return err.Error()
+}
+
+// localFault recognises what is wrong with this end's own address, for listening and dialling alike; nil if it is
+// something else.
+func localFault(err error, local string) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fail(exitNoLink, "'ss -ulpn' shows who has it; --listen=:0 takes a free one", "port in use: %s", local)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fail(exitNoLink, "'ip address' lists this host's addresses", "%s is not an address of this host", local)
+	case errors.Is(err, syscall.EACCES):
+		return fail(exitNoLink, "ports below 1024 are for root; choose another", "not allowed to use %s", local)
+	}
+	return nil
+}

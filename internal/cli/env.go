@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// Env is what a run of udtcp sees of the process around it. Tests make their own, so that a whole command runs inside
+// the test's process. A nil reader is empty, a nil writer discards, a nil function knows nothing.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	LookupEnv      func(name string) (string, bool)
+	// Whether a person may be typing and watching.
+	StdinTerminal, StdoutTerminal, StderrTerminal bool
+	// Width is the width of the terminal on standard error in columns, 0 where it is not known.
+	Width func() int
+	// Notify delivers SIGINT and SIGTERM until stop is called; from then on they do what they do by default.
+	Notify func() (c <-chan os.Signal, stop func())
+
+	network network // how connections are made; nil is UDT
+}
+
+// OSEnv is the Env of this process. It makes a write to a closed pipe fail instead of ending the process, so that a
+// closed standard output has its exit status too.
+func OSEnv() Env {
+	signal.Ignore(syscall.SIGPIPE)
+	return Env{
+		Stdin:          os.Stdin,
+		Stdout:         os.Stdout,
+		Stderr:         os.Stderr,
+		LookupEnv:      os.LookupEnv,
+		StdinTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
+		StdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		Width: func() int {
+			w, _, err := term.GetSize(int(os.Stderr.Fd()))
+			if err != nil {
+				return 0
+			}
+			return w
+		},
+		Notify: func() (<-chan os.Signal, func()) {
+			c := make(chan os.Signal, 1)
+			signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+			return c, func() { signal.Stop(c) }
+		},
+	}
+}
+
+// complete fills in what the caller left out.
+func (e Env) complete() Env {
+	if e.Stdin == nil {
+		e.Stdin = eofReader{}
+	}
+	if e.Stdout == nil {
+		e.Stdout = io.Discard
+	}
+	if e.Stderr == nil {
+		e.Stderr = io.Discard
+	}
+	if e.LookupEnv == nil {
+		e.LookupEnv = func(string) (string, bool) { return "", false }
+	}
+	if e.Width == nil {
+		e.Width = func() int { return 0 }
+	}
+	if e.Notify == nil {
+		e.Notify = func() (<-chan os.Signal, func()) { return nil, func() {} }
+	}
+	return e
+}
+
+type eofReader struct{}
+
+func (eofReader) Read([]byte) (int, error) { return 0, io.EOF }

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// This file is all that the commands know of the engine below. link_udt.go fills it with UDT; tests fill it with
+// connections in memory.
+
+// link is one connection. Close waits until what was written is acknowledged, Abort does not.
+type link interface {
+	net.Conn
+	Abort() error
+	// Stats gives the counters; clear starts a new interval for those that count by interval.
+	Stats(clear bool) stats
+	// MSS is the packet size both ends agreed on, bytes.
+	MSS() int
+	// CongestionControl names what decides on the rate.
+	CongestionControl() string
+}
+
+// listener takes connections.
+type listener interface {
+	Accept() (link, error) // an error that is net.ErrClosed after Close
+	Addr() net.Addr
+	Close() error // stops accepting; what was accepted lives on
+}
+
+// network makes links and listeners.
+type network interface {
+	// Dial connects to one address. local may be "", HOST:PORT with an empty host or port 0.
+	Dial(ctx context.Context, local string, remote netip.AddrPort, o linkOptions) (link, error)
+	// Listen waits at HOST:PORT. family is "udp", "udp4" or "udp6".
+	Listen(family, local string, o linkOptions) (listener, error)
+}
+
+// linkOptions are the settings of a connection in units of the command line.
+type linkOptions struct {
+	mss            int     // bytes; 0 is the engine's default
+	window         int64   // bytes
+	cc             ccValue // congestion control
+	bandwidth      float64 // most to send, bytes a second; 0 is no limit
+	connectTimeout time.Duration
+	peerTimeout    time.Duration // how long a silent peer is waited for
+	linger         time.Duration // how long Close waits for acknowledgements
+	trace          func(event string)
+}

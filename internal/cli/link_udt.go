@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/udtcp/udtcp/internal/udt"
+	"github.com/udtcp/udtcp/internal/udt/proto"
+)
+
+// udtNetwork makes links of UDT.
+type udtNetwork struct{}
+
+func (udtNetwork) Dial(ctx context.Context, local string, remote netip.AddrPort, o linkOptions) (link, error) {
+	c, err := udt.DialFrom(ctx, "udp", local, remote.String(), o.udt())
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (udtNetwork) Listen(family, local string, o linkOptions) (listener, error) {
+	l, err := udt.Listen(family, local, o.udt())
+	if err != nil {
+		return nil, err
+	}
+	return udtListener{l}, nil
+}
+
+type udtListener struct{ *udt.Listener }
+
+func (l udtListener) Accept() (link, error) {
+	c, err := l.AcceptUDT()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// udt gives the options in the engine's own terms.
+func (o linkOptions) udt() *udt.Config {
+	c := &udt.Config{
+		MSS: o.mss, Window: int(o.window), MaxBandwidth: o.bandwidth,
+		ConnectTimeout: o.connectTimeout, PeerTimeout: o.peerTimeout, Linger: o.linger,
+		Trace: o.trace,
+	}
+	if o.cc.name == ccFixed {
+		bits := o.cc.rate * 8
+		c.NewController = func() proto.Controller { return proto.NewFixed(bits) }
+	}
+	return c
+}

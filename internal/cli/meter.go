@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// meter counts what crosses a link, for the watchdog.
+type meter struct {
+	link
+	in, out atomic.Int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.link.Read(p)
+	m.in.Add(int64(n))
+	return n, err
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.link.Write(p)
+	m.out.Add(int64(n))
+	return n, err
+}
+
+// moved is all that went either way so far, bytes.
+func (m *meter) moved() int64 { return m.in.Load() + m.out.Load() }
+
+// stalled is the error of a run that the watchdog ended.
+func stalled(d time.Duration) error {
+	return fail(exitLost, "the other end is there but takes and gives nothing; --timeout sets how long to wait, 0 is for ever",
+		"no progress for %s", formatSeconds(d))
+}
+
+// watchProgress ends ctx with a stalled error once progress has stood still for d while armed says that it should not.
+// d of 0 watches nothing. stop releases it.
+func watchProgress(parent context.Context, d time.Duration, progress func() int64, armed func() bool) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	if d <= 0 {
+		return ctx, func() { cancel(nil) }
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		// Looking eight times per period, it is never too soon and at most a quarter late.
+		tick := time.NewTicker(max(d/8, time.Millisecond))
+		defer tick.Stop()
+		last, since, was := progress(), time.Now(), false
+		for {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			now, is := progress(), armed()
+			if now != last || !is || !was { // from the first look on: never too soon
+				last, since = now, time.Now()
+			} else if time.Since(since) >= d {
+				cancel(stalled(d))
+				return
+			}
+			was = is
+		}
+	})
+	return ctx, func() {
+		close(done)
+		wg.Wait()
+		cancel(nil)
+	}
+}

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/udtcp/udtcp/internal/transfer"
+)
+
+type recvOptions struct {
+	commonOptions
+	fileOptions
+	output    string
+	overwrite bool
+	maxSize   int64
+}
+
+func newRecvCommand(a *app) *cobra.Command {
+	o := &recvOptions{}
+	cmd := &cobra.Command{
+		Use:   "recv",
+		Short: "receive files, directories or a stream",
+		Long: `Wait for a 'udtcp send' with --listen, or dial one that waits, and write what it sends below the current
+directory, or where -o says.
+
+A file appears under its name only when it is complete and verified. Existing files are refused unless --overwrite.
+recv --listen serves one sender and ends with that transfer's status; with -k it serves any number side by side until
+a signal, then finishes what is in flight and ends with 0 (each transfer's own outcome is told as it ends).
+The default port is 9000.
+
+This version does not encrypt or authenticate: whoever reaches the port can send. Listen on networks you trust, or
+inside a tunnel; --insecure says that you know and silences the warning.`,
+	}
+	describe(cmd, `
+udtcp recv [flags] --listen[=[HOST]:PORT]
+udtcp recv [flags] HOST[:PORT]`, `
+udtcp recv --listen
+udtcp recv --listen :7000 -o /srv/incoming/
+udtcp recv --listen -o - | tar x
+udtcp recv -k --listen --json >> log
+udtcp recv HOST:7000                        dial a listening sender: udtcp send --listen :7000 PATH`, transferStatuses)
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "",
+		"`PATH` to write to: a directory (existing or ending in /), a file, - for standard output")
+	f.BoolVar(&o.overwrite, "overwrite", false, "replace existing files, each in one step")
+	f.Var(newSizeValue(&o.maxSize, ""), "max-size", "refuse more than this in all")
+	addFileFlags(cmd, &o.fileOptions)
+	addCommonFlags(cmd, &o.commonOptions)
+	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of senders until a signal")
+	addLater(cmd, append([]string{"max-sessions="}, laterFileFlags...)...)
+	a.command(cmd, &o.commonOptions, func() bool { return o.output == "-" }, func(ctx context.Context, args []string) error {
+		keep, err := o.keeps(cmd)
+		if err != nil {
+			return err
+		}
+		if f.Changed("max-size") && o.maxSize == 0 {
+			return usageError("--max-size must be more than 0")
+		}
+		return runRecv(ctx, a, o, keep, args)
+	})
+	return cmd
+}
+
+func runRecv(ctx context.Context, a *app, o *recvOptions, preserve bool, args []string) error {
+	ep, _, err := o.endpoint(args, false)
+	if err != nil {
+		return err
+	}
+	ro := transfer.RecvOptions{
+		Overwrite: o.overwrite, Preserve: preserve, MaxSize: o.maxSize, Digest: transfer.Digest(o.digest), Software: software(),
+	}
+	var stdout bool
+	if ro.Dir, ro.File, stdout = transfer.Destination(o.output); stdout {
+		ro.Stdout = a.env.Stdout
+		if o.keepOpen {
+			return usageError("standard output can take one transfer: -k and -o - exclude each other")
+		}
+	}
+	// Before a sender is kept waiting for nothing.
+	if err := transfer.CheckDestination(ro); err != nil {
+		return err
+	}
+	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, verb: "received"}
+	c.run = func(ctx context.Context, conn io.ReadWriteCloser, h hooks) (transfer.Result, error) {
+		ro := ro
+		ro.Progress, ro.OnFile, ro.OnMessage = h.progress, h.onFile, h.onMessage
+		return transfer.Recv(ctx, conn, ro)
+	}
+	return c.start(ctx, a)
+}

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/udtcp/udtcp/internal/transfer"
+)
+
+type sendOptions struct {
+	commonOptions
+	fileOptions
+}
+
+// fileOptions are the flags that send and recv share for files.
+type fileOptions struct {
+	recursive            bool
+	preserve, noPreserve bool
+	digest               digestValue
+}
+
+// laterFileFlags are the flags of files that resume, selection and encryption will bring.
+var laterFileFlags = []string{
+	"no-resume", "verify", "exclude=", "files-from=", "0,null", "n,dry-run", "checksum", "links", "rendezvous", "identity=", "peer=", "compat=",
+}
+
+func addFileFlags(cmd *cobra.Command, o *fileOptions) {
+	f := cmd.Flags()
+	o.digest = digestValue(transfer.BLAKE3)
+	f.BoolVarP(&o.recursive, "recursive", "r", false, "accepted; directories are always sent with all they hold")
+	f.BoolVarP(&o.preserve, "preserve", "p", true, "keep mode and modification time")
+	f.BoolVar(&o.noPreserve, "no-preserve", false, "do not keep them")
+	f.Var(&o.digest, "digest", "digest to print: blake3 or sha256")
+}
+
+// keeps says whether mode and time are kept: --no-preserve wins over the default, not over -p.
+func (o *fileOptions) keeps(cmd *cobra.Command) (bool, error) {
+	if o.noPreserve && o.preserve && cmd.Flags().Changed("preserve") {
+		return false, usageError("-p and --no-preserve exclude each other")
+	}
+	return o.preserve && !o.noPreserve, nil
+}
+
+// digestValue is the value of --digest.
+type digestValue transfer.Digest
+
+func (d *digestValue) String() string { return string(*d) }
+func (d *digestValue) Type() string   { return "NAME" }
+func (d *digestValue) Set(s string) error {
+	switch transfer.Digest(s) {
+	case transfer.BLAKE3, transfer.SHA256:
+		*d = digestValue(s)
+		return nil
+	}
+	return errors.New("want blake3 or sha256")
+}
+
+func newSendCommand(a *app) *cobra.Command {
+	o := &sendOptions{}
+	cmd := &cobra.Command{
+		Use:   "send",
+		Short: "send files, directories or standard input",
+		Long: `Send files, directories or standard input to a waiting 'udtcp recv', or with --listen wait for one.
+
+PATH is a file, a directory (sent with all it holds, under its own name), or - for standard input.
+send ends with 0 only once the receiver has everything, verified and durable.
+
+The address of --listen may follow it as a word of its own if it has the form [HOST]:PORT; a file with such a name is
+written ./NAME. The default port is 9000.
+
+This version does not encrypt: anyone on the path can read and change what is sent. Use it on networks you trust, or
+inside a tunnel; --insecure says that you know and silences the warning.`,
+	}
+	describe(cmd, `
+udtcp send [flags] HOST[:PORT] PATH...
+udtcp send [flags] --listen[=[HOST]:PORT] PATH...`, `
+udtcp send backup.example.org photos/ notes.txt
+udtcp send --bwlimit 800Mbit [2001:db8::7]:7000 disk.img
+tar c . | udtcp send HOST -
+udtcp send --listen :7000 disk.img          the receiver dials: udtcp recv HOST:7000`, transferStatuses)
+	addFileFlags(cmd, &o.fileOptions)
+	addCommonFlags(cmd, &o.commonOptions)
+	addKeepOpen(cmd.Flags(), &o.commonOptions, "with --listen: serve any number of receivers until a signal")
+	addLater(cmd, laterFileFlags...)
+	a.command(cmd, &o.commonOptions, func() bool { return false }, func(ctx context.Context, args []string) error {
+		keep, err := o.keeps(cmd)
+		if err != nil {
+			return err
+		}
+		return runSend(ctx, a, o, keep, args)
+	})
+	return cmd
+}
+
+func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []string) error {
+	ep, paths, err := o.endpoint(args, true)
+	if err != nil {
+		return err
+	}
+	stdin := slices.Contains(paths, "-")
+	switch {
+	case len(paths) == 0:
+		return usageError("nothing to send: give a PATH, or - for standard input")
+	case stdin && len(paths) > 1:
+		return usageError("- (standard input) goes alone")
+	case stdin && o.keepOpen:
+		return usageError("standard input can be sent once: -k and - exclude each other")
+	}
+	so := transfer.SendOptions{
+		Paths: paths, Stdin: a.env.Stdin, Preserve: preserve, Digest: transfer.Digest(o.digest), Software: software(),
+	}
+	// Before the other end is troubled.
+	if err := transfer.CheckSources(so); err != nil {
+		return err
+	}
+	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{in: stdin}, verb: "sent"}
+	c.run = func(ctx context.Context, conn io.ReadWriteCloser, h hooks) (transfer.Result, error) {
+		so := so
+		so.Progress, so.OnFile, so.OnMessage = h.progress, h.onFile, h.onMessage
+		return transfer.Send(ctx, conn, so)
+	}
+	return c.start(ctx, a)
+}

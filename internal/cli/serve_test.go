@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// recv -k takes senders side by side, and tells each one's outcome.
+func TestKeepOpen(t *testing.T) {
+	n, dir := newMemNet(), t.TempDir()
+	out := filepath.Join(dir, "in")
+	r := start(t, procOptions{net: n}, "recv", "-k", "--listen=:0", "-o", out+"/", "--json")
+	to := "127.0.0.1:" + r.listening()
+	for _, name := range []string{"a", "b"} {
+		run(t, procOptions{net: n}, "send", to, writeFile(t, dir, name, []byte(name))).ends(0)
+	}
+	run(t, procOptions{net: n}, "send", to, filepath.Join(dir, "a")).ends(9)
+	r.signals <- syscall.SIGTERM
+	r.ends(0)
+	for _, name := range []string{"a", "b"} {
+		if got, err := os.ReadFile(filepath.Join(out, name)); err != nil || string(got) != name {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	var codes []any
+	for _, ev := range events(t, r.stdout.String()) {
+		if ev["event"] == "end" && ev["peer"] != nil {
+			codes = append(codes, ev["exit_code"])
+		}
+	}
+	if len(codes) != 3 {
+		t.Errorf("outcomes %v, want 3", codes)
+	}
+	if ev := lastEvent(t, r.stdout.String()); ev["exit_code"] != 0.0 || ev["peer"] != nil || ev["files"] != 2.0 {
+		t.Errorf("end %v", ev)
+	}
+	r.says(`udtcp: 127.0.0.1:\d+: .*exists`)
+}
+
+// On a signal a server takes no more peers and finishes what is in flight.
+func TestDrain(t *testing.T) {
+	n, dir := newMemNet(), t.TempDir()
+	data := strings.Repeat("0123456789abcdef", 1<<18)
+	s := start(t, procOptions{net: n}, "send", "-k", "--listen", ":0", writeFile(t, dir, "big", []byte(data)))
+	to := "127.0.0.1:" + s.listening()
+	reader, out := io.Pipe()
+	r := start(t, procOptions{net: n, stdout: out}, "recv", "-o", "-", to)
+	first := make([]byte, 1000)
+	if _, err := io.ReadFull(reader, first); err != nil {
+		t.Fatal(err)
+	}
+	s.signals <- syscall.SIGTERM
+	s.stderr.await("finishing what is in flight", s.done)
+	<-s.released // a second signal would kill
+	run(t, procOptions{net: n}, "recv", "-o", "-", "--connect-timeout", "50ms", to).ends(3)
+	select {
+	case <-s.done:
+		t.Fatal("the server ended with a transfer in flight")
+	default:
+	}
+	rest := make(chan []byte)
+	go func() {
+		b, _ := io.ReadAll(reader)
+		rest <- b
+	}()
+	r.ends(0)
+	s.ends(0)
+	out.Close()
+	if string(first)+string(<-rest) != data {
+		t.Error("the transfer in flight was damaged")
+	}
+}
+
+func TestSendKeepOpen(t *testing.T) {
+	n, dir := newMemNet(), t.TempDir()
+	s := start(t, procOptions{net: n}, "send", "-k", "--listen", ":0", writeFile(t, dir, "a", []byte("again")))
+	to := "127.0.0.1:" + s.listening()
+	for range 3 {
+		if r := run(t, procOptions{net: n}, "recv", "-o", "-", to).ends(0); r.stdout.String() != "again" {
+			t.Errorf("received %q", r.stdout)
+		}
+	}
+	s.signals <- os.Interrupt
+	s.ends(0)
+	if c := strings.Count(s.stderr.String(), "sent 5 B"); c != 3 {
+		t.Errorf("%d outcomes: %s", c, s.stderr)
+	}
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/udtcp/udtcp/internal/transfer"
+)
+
+// hooks are how package transfer tells of what happens while it runs.
+type hooks struct {
+	progress  *transfer.Progress
+	onFile    func(transfer.FileDone)
+	onMessage func(string)
+}
+
+// exchange is one call of transfer.Send or transfer.Recv.
+type exchange func(ctx context.Context, conn io.ReadWriteCloser, h hooks) (transfer.Result, error)
+
+// transferCommand is what send and recv have in common once their options are read.
+type transferCommand struct {
+	o       *commonOptions
+	ep      endpoint
+	carries payload
+	verb    string // "sent", "received"
+	run     exchange
+}
+
+// start warns, connects and runs the transfer, or with -k any number of them.
+func (c *transferCommand) start(ctx context.Context, a *app) error {
+	if !c.o.insecure {
+		a.out.warn("this version does not encrypt or authenticate yet: anyone on the path can read and change what is sent (--insecure accepts that)")
+	}
+	if !c.o.keepOpen {
+		l, err := a.connect(ctx, c.o, c.ep)
+		if err != nil {
+			return err
+		}
+		a.outcome, err = c.session(ctx, a, l, "")
+		return err
+	}
+	lis, err := a.listen(c.o, c.ep.local)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	return a.serve(ctx, lis, func(ctx context.Context, l link) {
+		peer := l.RemoteAddr().String()
+		out, err := c.session(ctx, a, l, peer)
+		v := judge(err)
+		if v.status != exitOK {
+			a.out.fail(verdict{message: peer + ": " + v.message, hint: v.hint})
+		}
+		a.events.emit("end", out.event(v))
+		mu.Lock()
+		defer mu.Unlock()
+		a.outcome.add(out)
+	})
+}
+
+// session runs one transfer over l and closes it. peer is set where several are served side by side.
+func (c *transferCommand) session(ctx context.Context, a *app, l link, peer string) (outcome, error) {
+	began := time.Now()
+	a.connected(l)
+	who := ""
+	if peer != "" {
+		who = peer + ": "
+	}
+	h := hooks{
+		progress: new(transfer.Progress),
+		onFile: func(f transfer.FileDone) {
+			a.out.detail("%s%s %s, %s, %s", who, c.verb, quote(f.Name), formatSize(f.Size), f.Digest)
+			a.events.emit("file", fileEvent{Name: f.Name, Size: f.Size, Digest: f.Digest, ResumedBytes: f.Resumed, Peer: peer})
+		},
+		onMessage: func(line string) { a.out.warn("%s%s", who, line) },
+	}
+	m := &meter{link: l}
+	ctx, stopWatch := watchProgress(ctx, c.o.timeout, m.moved, func() bool { return c.mustMove(m, h.progress) })
+	stopReport := a.report(l, peer, c.carries, func() sample {
+		return sample{
+			bytes: h.progress.Bytes(), total: h.progress.Total(),
+			files: h.progress.Files(), totalFiles: h.progress.TotalFiles(), name: h.progress.Name(),
+		}
+	})
+	res, err := c.run(ctx, m, h)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	stopReport()
+	stopWatch()
+	st := l.Stats(false)
+	out := outcome{
+		peer: peer, files: res.Files, bytes: res.Bytes, resumed: res.Resumed, elapsed: time.Since(began),
+		digest: res.Digest, digestAlgorithm: string(res.DigestAlgorithm), stats: &st,
+	}
+	if err != nil {
+		// It is closed already where the transfer got as far as failing; what then is left to close cannot matter.
+		_ = l.Abort()
+		return out, err
+	}
+	// Both ends know that all is well; the last frame only has to get there.
+	if err := l.Close(); err != nil {
+		a.out.detail("%sclosing: %v", who, err)
+	}
+	a.out.info("%s%s", who, summary(c.verb, out))
+	return out, nil
+}
+
+// mustMove says whether bytes should be crossing the link right now, so that a standstill is a fault. The peer's first
+// word should come at once. After that a stream may pause as its source or its reader does, and when all bytes are there
+// the receiver's disk may take its time to make them durable: then only the connection itself knows whether the other end
+// is still alive.
+func (c *transferCommand) mustMove(m *meter, p *transfer.Progress) bool {
+	if m.in.Load() == 0 {
+		return true
+	}
+	total := p.Total()
+	return c.carries == payload{} && total >= 0 && p.Bytes() < total
+}
+
+// connected tells of a new connection.
+func (a *app) connected(l link) {
+	peer, cc, mss := l.RemoteAddr().String(), l.CongestionControl(), l.MSS()
+	a.out.detail("connected to %s, mss %d, congestion control %s", peer, mss, cc)
+	a.events.emit("connected", connectedEvent{Peer: peer, CC: cc, MSS: mss})
+}
+
+// summary is the last line of a transfer that went well.
+func summary(verb string, o outcome) string {
+	files := ""
+	if o.files != 1 {
+		files = formatCount(o.files, "file") + ", "
+	}
+	s := verb + " " + files + formatSize(o.bytes) + " in " + formatSeconds(o.elapsed) + ", " + formatRate(rate(o.bytes-o.resumed, o.elapsed))
+	if o.digest != "" {
+		s += ", " + o.digestAlgorithm + " " + o.digest
+	}
+	return s
+}
