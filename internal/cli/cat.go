@@ -148,13 +148,16 @@ func (j *joint) send() error {
 	return nil
 }
 
-// receive copies the link to standard output until the peer closes, which is nil.
+// receive copies the link to standard output until the peer closes, which is nil. Bytes count once they are written
+// there, so what progress shows has really come out.
 func (j *joint) receive() error {
 	buf := make([]byte, catBuffer)
 	for {
-		n, err := j.m.Read(buf)
+		n, err := j.m.link.Read(buf)
 		if n > 0 {
-			if _, werr := j.stdout.Write(buf[:n]); werr != nil {
+			written, werr := j.stdout.Write(buf[:n])
+			j.m.in.Add(int64(written))
+			if werr != nil {
 				return fail(exitLocalIO, "", "standard output: %w", werr)
 			}
 		}
