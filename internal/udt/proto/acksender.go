@@ -1,7 +1,17 @@
 package proto
 
-// lightACKEvery is how many packets a light ACK waits for.
-const lightACKEvery = 64
+// A light ACK waits for lightACKPackets, as in libudt, or for lightACKBytes if
+// fewer packets carry as much: with jumbo packets over a short path the sender
+// would otherwise wait for the full ACK, once every 10 ms.
+const (
+	lightACKPackets = 64
+	lightACKBytes   = 96 << 10
+)
+
+// lightACKEvery is how many packets of the given payload a light ACK waits for.
+func lightACKEvery(payload int) int {
+	return min(lightACKPackets, (lightACKBytes+payload-1)/payload)
+}
 
 // shortACKGap is the least time between full ACKs hurried by a short packet.
 const shortACKGap = syn / 10

@@ -25,7 +25,7 @@ func (c *Conn) scheduleACK(now Instant, before packetIndex) {
 	}
 	// A libudt sender keeps retransmitting losses that a light ACK covers, so
 	// they are for streams without gaps only.
-	if c.acks.since >= lightACKEvery && c.rcv.next == c.rcv.high && c.acks.pending == ackNone {
+	if c.acks.since >= lightACKEvery(c.payload()) && c.rcv.next == c.rcv.high && c.acks.pending == ackNone {
 		c.acks.pending = ackLight
 	}
 }

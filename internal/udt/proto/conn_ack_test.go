@@ -272,3 +272,23 @@ func TestTrapD5LightACKOnlyWithoutGaps(t *testing.T) {
 		t.Errorf("light ACKs %+v with the gap closed", light)
 	}
 }
+
+// A few jumbo packets are as much data as many small ones.
+func TestLightACKCountsBytes(t *testing.T) {
+	for mss, every := range map[int]packetIndex{1500: 64, 9000: 11, 65535: 2} {
+		cfg := testConfig(1)
+		cfg.MSS = mss
+		s := newConnectedScript(t, cfg)
+		s.receive(0, 1)
+		s.take()
+		s.pass(ms)
+		s.receive(1, every)
+		if _, light, _ := s.acks(); len(light) != 0 {
+			t.Errorf("MSS %d: light ACKs %+v after %d packets", mss, light, every-1)
+		}
+		s.receive(every, every+1)
+		if _, light, _ := s.acks(); len(light) != 1 || light[0].Next != s.seq(every+1) {
+			t.Errorf("MSS %d: light ACKs %+v after %d packets", mss, light, every)
+		}
+	}
+}

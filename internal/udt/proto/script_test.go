@@ -68,7 +68,7 @@ func testChallenge(cfg Config) Handshake {
 
 func testResponse(cfg Config) Handshake {
 	return Handshake{
-		Version: Version, SocketType: Stream, ISN: cfg.ISN, MSS: 1500, FlightFlag: 8192,
+		Version: Version, SocketType: Stream, ISN: cfg.ISN, MSS: uint32(cfg.MSS), FlightFlag: 8192,
 		Request: RequestConclusion, ID: peerSocket, Cookie: 0xC00C1E,
 	}
 }
@@ -229,11 +229,12 @@ var fullPayload = make([]byte, 1456)
 // batch.
 func (s *script) receive(from, to packetIndex) {
 	s.t.Helper()
+	full := make([]byte, s.c.payload())
 	var run []byte
 	for i := from; i < to; i++ {
-		run = append(run, s.dataPacket(i, fullPayload)...)
+		run = append(run, s.dataPacket(i, full)...)
 	}
-	s.c.HandleRun(s.now, run, HeaderSize+len(fullPayload))
+	s.c.HandleRun(s.now, run, HeaderSize+len(full))
 	clear(run)
 	s.step()
 }
