@@ -22,9 +22,11 @@ const (
 // clientHandshake is the client's side of connection set-up.
 type clientHandshake struct {
 	request Handshake
-	pending bool // the request is to be sent
-	unheard int  // second requests sent since the last challenge
-	early   int  // data packets kept so far
+	pending bool    // the request is to be sent
+	second  int     // second requests sent
+	sentAt  Instant // the latest of them
+	unheard int     // second requests sent since the last challenge
+	early   int     // data packets kept so far
 }
 
 // responseHold is the server's side: the response that may have to be
@@ -32,6 +34,8 @@ type clientHandshake struct {
 type responseHold struct {
 	response Handshake
 	pending  bool
+	sentAt   Instant // first; valid if sent
+	sent     bool
 	active   bool // the client was not heard from yet
 	until    Instant
 	repeated bool
@@ -88,12 +92,24 @@ func (c *Conn) RepeatResponse() {
 	}
 }
 
-// heard lifts the hold on early data.
-func (c *Conn) heard() {
-	if c.hold.active {
-		c.hold.active = false
-		c.timers.clear(timerHold)
+// heard lifts the hold on early data. It is the first round trip of a
+// listener's end; a client may have taken its time, though, so that only less
+// than the guess is believed.
+func (c *Conn) heard(now Instant) {
+	if !c.hold.active {
+		return
 	}
+	c.hold.active = false
+	c.timers.clear(timerHold)
+	if d := now.Sub(c.hold.sentAt); c.hold.sent && d < initialRTT {
+		c.sampleHandshake(d)
+	}
+}
+
+// sampleHandshake takes a round trip of the handshake as the first one.
+func (c *Conn) sampleHandshake(d time.Duration) {
+	c.rtt.sample(d)
+	c.ackRTT.sample(d)
 }
 
 func (c *Conn) held(now Instant) bool { return c.hold.active && now < c.hold.until }
@@ -129,6 +145,11 @@ func (c *Conn) onHandshake(now Instant, ctl Control) {
 			c.count.Invalid++
 			return
 		}
+		// A listener's challenge is the request with a cookie in it, so the
+		// request's timestamp tells the round trip even if it was repeated.
+		if d := now.microseconds() - ctl.Timestamp; ctl.Timestamp != 0 && c.hs.request.Request == RequestInduction {
+			c.sampleHandshake(min(time.Duration(d)*time.Microsecond, now.Sub(c.opened)))
+		}
 		c.hs.request.Request, c.hs.request.Cookie = RequestConclusion, h.Cookie
 		c.hs.unheard = 0
 		c.hs.pending = true
@@ -156,6 +177,9 @@ func (c *Conn) onResponse(now Instant, h Handshake) {
 	}
 	c.timers.clear(timerConnect)
 	c.hs.pending = false
+	if c.hs.second == 1 { // else it isn't known which one this answers
+		c.sampleHandshake(now.Sub(c.hs.sentAt))
+	}
 	c.establish(now, mss, h.ID, clampFlight(h.FlightFlag))
 	c.keepAlive = true // lets the listener know that its data may come
 	if c.rcv.next > 0 {
@@ -178,11 +202,18 @@ func (c *Conn) onHandshakeTimer() {
 func (c *Conn) transmitHandshake(now Instant, out []Run) []Run {
 	if c.hs.pending && c.state == StateConnecting && len(out) < cap(out) {
 		c.hs.pending = false
+		if c.hs.request.Request == RequestConclusion {
+			c.hs.second++
+			c.hs.sentAt = now
+		}
 		c.timers.set(timerHandshake, now.Add(handshakeRetry))
-		out = c.packet(out, func(b []byte) []byte { return appendHandshake(b, c.hs.request, 0) })
+		out = c.packet(out, func(b []byte) []byte { return appendRequest(b, c.hs.request, now.microseconds()) })
 	}
 	if c.hold.pending && len(out) < cap(out) {
 		c.hold.pending = false
+		if !c.hold.sent {
+			c.hold.sent, c.hold.sentAt = true, now
+		}
 		out = c.packet(out, func(b []byte) []byte { return appendHandshake(b, c.hold.response, c.peerID) })
 	}
 	return out

@@ -13,10 +13,10 @@ const (
 	// earlyTimeout replaces it while the peer was never heard from: it may
 	// have missed the response and with it the first data (trap H3).
 	earlyTimeout = 30 * time.Millisecond
-	// maxBackoff bounds the growth of timeouts, so that a transfer goes on
-	// soon after an outage ends.
-	maxBackoff = 250 * time.Millisecond
-	maxProbe   = 64
+	// outageProbe bounds the growth of timeouts, however long the round trip:
+	// after an outage a transfer goes on as soon as the next probe comes through.
+	outageProbe = 240 * time.Millisecond
+	maxProbe    = 64
 )
 
 // onACK takes an acknowledgement.
@@ -175,7 +175,7 @@ func (c *Conn) lossTimeout() Instant {
 		sent = max(sent, c.progressAt)
 	}
 	if c.backoff > 0 {
-		wait = max(wait, min(wait<<min(c.backoff, 6), spread+maxBackoff))
+		wait = min(wait<<min(c.backoff, 6), outageProbe)
 	}
 	return sent.Add(wait)
 }

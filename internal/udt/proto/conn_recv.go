@@ -49,7 +49,7 @@ func (c *Conn) onControl(now Instant, p []byte) {
 	}
 	c.lastHeard = now
 	if ctl.Type != TypeHandshake {
-		c.heard()
+		c.heard(now)
 	}
 	if ctl.Type != TypeShutdown {
 		c.bye.alive = true
@@ -86,7 +86,7 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 		c.hs.early++
 	} else {
 		c.lastHeard = now
-		c.heard()
+		c.heard(now)
 		c.bye.alive = true
 	}
 	i := indexOf(d.Seq, c.isn, c.rcv.next)

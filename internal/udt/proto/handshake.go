@@ -86,6 +86,13 @@ func appendHandshake(b []byte, h Handshake, dst uint32) []byte {
 	return h.Append(b)
 }
 
+// appendRequest appends a connection request, stamped with the time in
+// microseconds; 0 would be no stamp.
+func appendRequest(b []byte, h Handshake, stamp uint32) []byte {
+	b = Control{Type: TypeHandshake, Timestamp: max(1, stamp)}.Append(b)
+	return h.Append(b)
+}
+
 // WireIP encodes an address as UDT does on a little-endian machine: each group
 // of four bytes reversed, an IPv4 address in the first group.
 func WireIP(a netip.Addr) (ip [16]byte) {

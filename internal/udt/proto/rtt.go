@@ -16,6 +16,7 @@ type rttEstimator struct {
 	srtt, rttvar time.Duration
 	measured     bool
 	min          time.Duration // least sample; valid if measured
+	guesses      int           // reports of the peer still to be passed over
 }
 
 func (e *rttEstimator) init() { e.srtt, e.rttvar = initialRTT, initialRTTVar }
@@ -38,11 +39,28 @@ func (e *rttEstimator) sample(d time.Duration) {
 	e.srtt += (d - e.srtt) / 8
 }
 
-// adopt takes over the peer's own estimate, in microseconds, from an ACK.
+// guessReports is how many reports of a libudt receiver its initial guess
+// weighs on: it averages every round trip into it with 1/8, so that after 16 of
+// them an eighth of the guess is left.
+const guessReports = 16
+
+// adopt takes over the peer's own estimate, in microseconds, from an ACK. A
+// guess of the peer's, and what it still weighs on, is passed over if anything
+// was measured here.
 func (e *rttEstimator) adopt(rtt, rttvar uint32) {
 	d, v := time.Duration(rtt)*time.Microsecond, time.Duration(rttvar)*time.Microsecond
 	if d <= 0 || d > maxRTT || v < 0 || v > maxRTT {
 		return
+	}
+	if e.measured {
+		if d == initialRTT && v == initialRTTVar {
+			e.guesses = guessReports
+			return
+		}
+		if e.guesses > 0 {
+			e.guesses--
+			return
+		}
 	}
 	e.srtt, e.rttvar = d, v
 }

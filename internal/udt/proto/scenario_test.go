@@ -19,7 +19,7 @@ func (p *pair) intact() {
 	}
 }
 
-// An outage costs its own length, a round trip and 300 ms, whichever direction
+// An outage costs its own length, a round trip and 250 ms, whichever direction
 // is out, whatever was under way.
 func TestBlackout(t *testing.T) {
 	for _, dir := range []string{"both", "data", "ACKs"} {
@@ -45,7 +45,7 @@ func TestBlackout(t *testing.T) {
 				p.sleep(end.Sub(0))
 				e := p.ends[0]
 				acked := e.conn.snd.una
-				p.run(2*delay+300*ms, func() bool { return e.conn.snd.una > acked })
+				p.run(2*delay+250*ms, func() bool { return e.conn.snd.una > acked })
 				p.run(30*time.Second, p.delivered)
 				p.intact()
 			})
@@ -67,7 +67,7 @@ func TestBlackoutAtTheTail(t *testing.T) {
 	p.sleep(510 * ms)
 	e.toSend = whole
 	p.sleep(1490 * ms)
-	p.run(340*ms, p.delivered)
+	p.run(290*ms, p.delivered)
 	p.intact()
 }
 
