@@ -87,6 +87,7 @@ type Conn struct {
 	batch    int64 // number of the batch being handled
 	acks     ackSender
 	naks     nakQueue
+	reorder  reordering
 
 	ack2      ack2Queue
 	keepAlive bool

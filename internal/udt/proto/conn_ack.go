@@ -125,8 +125,24 @@ func (c *Conn) onACK2(now Instant, number uint32) {
 	c.rtt.sample(now.Sub(when))
 }
 
-// nakRepeat is how long to wait for a retransmission before asking again.
-func (c *Conn) nakRepeat() time.Duration { return c.rtt.spread() + syn }
+// nakClock returns when gaps are reported. Reports are spaced, by no more than
+// is small against the round trip they start, so that losses which come one by
+// one on a fast link share packets; and a gap is given the time that packets
+// out of order were seen to need.
+func (c *Conn) nakClock() nakClock {
+	return nakClock{
+		delay:   c.reorder.delay(c.reorderLimit()),
+		spacing: min(c.rtt.srtt/nakShare, syn/2),
+		repeat:  c.rtt.spread() + syn,
+	}
+}
+
+// nakShare is how many reports a round trip may have.
+const nakShare = 32
+
+// reorderLimit is the longest that a gap is kept from being reported, and that
+// a packet may be late without being taken for a copy.
+func (c *Conn) reorderLimit() time.Duration { return max(c.rtt.srtt, syn) }
 
 // maxNAKEntries is how many gaps one NAK reports at most.
 const maxNAKEntries = 128
@@ -135,11 +151,12 @@ const maxNAKEntries = 128
 // come, merged into one packet and in sequence order: each NAK is a congestion
 // event to libudt, judged by its first entry.
 func (c *Conn) transmitNAK(now Instant, out []Run) []Run {
-	if len(out) == cap(out) || !c.naks.pending(now, c.nakRepeat()) {
+	clock := c.nakClock()
+	if len(out) == cap(out) || c.naks.next(clock) > now {
 		return out
 	}
 	var gaps [maxNAKEntries]gap
-	n := c.takeGaps(now, gaps[:min(maxNAKEntries, c.payload()/8)])
+	n := c.takeGaps(now, clock, gaps[:min(maxNAKEntries, c.payload()/8)])
 	if n == 0 {
 		return out
 	}
@@ -156,11 +173,13 @@ func (c *Conn) transmitNAK(now Instant, out []Run) []Run {
 
 // takeGaps fills gaps with what is due to be reported and still missing, and
 // schedules its repeat.
-func (c *Conn) takeGaps(now Instant, gaps []gap) (n int) {
-	repeat := c.nakRepeat()
-	for n < len(gaps) {
-		g, ok := c.naks.take(now, repeat)
+func (c *Conn) takeGaps(now Instant, clock nakClock, gaps []gap) (n int) {
+	for {
+		g, ok := c.naks.take(now, clock)
 		if !ok {
+			if n > 0 {
+				c.naks.reported(now)
+			}
 			return n
 		}
 		for g.first < g.end {
@@ -169,14 +188,16 @@ func (c *Conn) takeGaps(now Instant, gaps []gap) (n int) {
 				break
 			}
 			if n == len(gaps) {
-				c.naks.fresh.putBack(g)
+				c.naks.putBack(g)
 				return n
 			}
-			gaps[n] = gap{first: first, end: end, reported: now}
+			if !g.known {
+				c.count.ReceiveLoss += int64(end - first)
+			}
+			gaps[n] = gap{first: first, end: end, since: now, known: true}
 			c.naks.waiting.push(gaps[n])
 			g.first = end
 			n++
 		}
 	}
-	return n
 }

@@ -110,9 +110,15 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 	if i >= high {
 		c.capacity.packet(now, d.Seq, c.batch)
 	}
-	if i > high {
-		c.count.ReceiveLoss += int64(i - high)
-		c.naks.discovered(high, i)
+	switch {
+	case i > high:
+		c.naks.discovered(now, high, i)
+		c.reorder.gap(now, i, d.Timestamp, c.rtt.srtt)
+	case i < high:
+		if c.reorder.filled(now, i, d.Timestamp, c.reorderLimit()) {
+			c.count.Reordered++
+		}
+		c.reorder.passed(c.rcv.next)
 	}
 	if len(d.Payload) < c.payload() {
 		c.hurryACK(now)

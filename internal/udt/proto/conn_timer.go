@@ -19,10 +19,7 @@ func (c *Conn) NextTimeout() (at Instant, ok bool) {
 	}
 	at = min(c.timers.next(), c.lossTimeout())
 	if c.state != StateConnecting {
-		if !c.naks.fresh.empty() {
-			return 0, true
-		}
-		at = min(at, c.naks.next(c.nakRepeat()))
+		at = min(at, c.naks.next(c.nakClock()))
 	}
 	if c.keepAlive || c.bye.pending || c.hasData() {
 		due := Instant(0)

@@ -36,7 +36,8 @@
 // receive buffer (recvbuf.go), which is indexed by sequence number; the
 // in-order part can be read while later packets land behind it. conn_ack.go
 // tells the sender: full ACKs every 10 ms, light ones every 64 packets, NAKs
-// for gaps at once and again until they are filled (nakqueue.go).
+// for gaps, at once unless packets are known to come out of order (reorder.go),
+// and again until they are filled (nakqueue.go).
 //
 // # Numbers
 //

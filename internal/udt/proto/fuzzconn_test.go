@@ -333,7 +333,7 @@ func memory(c *Conn) int {
 	for _, k := range c.rcv.spare {
 		n += len(k.buf)
 	}
-	return n + 24*(cap(c.naks.fresh.q)+cap(c.naks.waiting.q))
+	return n + 32*(cap(c.naks.fresh.q)+cap(c.naks.waiting.q)) + 24*cap(c.reorder.shown.q)
 }
 
 // heal lets everything through, in order and in a millisecond, and both

@@ -7,78 +7,62 @@ import "time"
 // knows, and is asked when a report is due. So a packet that fills a gap costs
 // nothing here, whatever the number of gaps.
 type nakQueue struct {
-	fresh   gapFIFO // not reported yet
-	waiting gapFIFO // reported; in the order of that
+	fresh   fifo[gap] // not reported yet, as they were found
+	waiting fifo[gap] // reported; in the order of that
+	last    Instant   // latest report that was complete; valid if any
+	any     bool
 }
 
 type gap struct {
 	first, end packetIndex
-	reported   Instant // last; valid if waiting
+	since      Instant // found, or last reported if known
+	known      bool    // was reported before
 }
 
-func (q *nakQueue) discovered(first, end packetIndex) {
-	q.fresh.push(gap{first: first, end: end})
+// A nakClock says when gaps are reported. Its values are those of the moment,
+// not of when a gap was found: the round trip may have been unknown then.
+type nakClock struct {
+	delay   time.Duration // from finding a gap to reporting it
+	spacing time.Duration // least time between reports
+	repeat  time.Duration // from one report of a gap to the next
 }
 
-// pending reports whether a gap is to be reported at now.
-func (q *nakQueue) pending(now Instant, repeat time.Duration) bool {
-	return !q.fresh.empty() || q.next(repeat) <= now
+func (q *nakQueue) discovered(now Instant, first, end packetIndex) {
+	q.fresh.push(gap{first: first, end: end, since: now})
 }
 
-// next returns when the first repeat is due. The interval is that of now, not
-// of the report: the round trip may have been unknown then.
-func (q *nakQueue) next(repeat time.Duration) Instant {
-	if q.waiting.empty() {
-		return never
+// next returns when the next report is due, never if none is.
+func (q *nakQueue) next(k nakClock) Instant {
+	at := never
+	if !q.fresh.empty() {
+		at = q.fresh.front().since.Add(k.delay)
 	}
-	return q.waiting.front().reported.Add(repeat)
+	if !q.waiting.empty() {
+		at = min(at, q.waiting.front().since.Add(k.repeat))
+	}
+	if at != never && q.any {
+		at = max(at, q.last.Add(k.spacing))
+	}
+	return at
 }
 
 // take returns the next gap to report at now.
-func (q *nakQueue) take(now Instant, repeat time.Duration) (gap, bool) {
+func (q *nakQueue) take(now Instant, k nakClock) (gap, bool) {
 	switch {
-	case !q.fresh.empty():
+	case !q.fresh.empty() && q.fresh.front().since.Add(k.delay) <= now:
 		return q.fresh.pop(), true
-	case q.next(repeat) <= now:
+	case !q.waiting.empty() && q.waiting.front().since.Add(k.repeat) <= now:
 		return q.waiting.pop(), true
 	}
 	return gap{}, false
 }
 
-// A gapFIFO is a queue on a slice.
-type gapFIFO struct {
-	q    []gap
-	head int
+// putBack returns the rest of a gap that the report had no room for; it is
+// first in the next.
+func (q *nakQueue) putBack(g gap) {
+	g.since = 0
+	q.fresh.putBack(g)
 }
 
-func (f *gapFIFO) empty() bool { return f.head == len(f.q) }
-func (f *gapFIFO) front() gap  { return f.q[f.head] }
-
-func (f *gapFIFO) push(g gap) {
-	if f.head > 64 && f.head > len(f.q)/2 {
-		n := copy(f.q, f.q[f.head:])
-		f.q, f.head = f.q[:n], 0
-	}
-	f.q = append(f.q, g)
-}
-
-func (f *gapFIFO) pop() gap {
-	g := f.q[f.head]
-	f.head++
-	if f.head == len(f.q) {
-		f.q, f.head = f.q[:0], 0
-	}
-	return g
-}
-
-// putBack returns a gap just taken.
-func (f *gapFIFO) putBack(g gap) {
-	if f.head > 0 {
-		f.head--
-		f.q[f.head] = g
-		return
-	}
-	f.q = append(f.q, gap{})
-	copy(f.q[1:], f.q)
-	f.q[0] = g
-}
+// reported notes that a report of all that was due has been made.
+func (q *nakQueue) reported(now Instant) { q.last, q.any = now, true }

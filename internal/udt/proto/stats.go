@@ -6,7 +6,8 @@ import "time"
 type Counters struct {
 	DataSent, DataReceived int64 // data packets, retransmissions and duplicates included
 	SendLoss               int64 // packets the sender queued as lost, by NAK or timeout
-	ReceiveLoss            int64 // packets missing when a gap was found
+	ReceiveLoss            int64 // packets reported missing
+	Reordered              int64 // packets that came late, but by themselves
 	Retransmitted          int64
 	ACKSent, ACKReceived   int64 // full ACKs; received: those that acknowledged new data
 	NAKSent, NAKReceived   int64

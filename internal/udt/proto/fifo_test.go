@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// A gapFIFO gives what was pushed in order, and keeps its memory in check.
-func TestGapFIFO(t *testing.T) {
+// A fifo gives what was pushed in order, and keeps its memory in check.
+func TestFIFO(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	var f gapFIFO
+	var f fifo[gap]
 	var model []gap
 	next := packetIndex(0)
 	for range 200_000 {
@@ -23,7 +23,7 @@ func TestGapFIFO(t *testing.T) {
 			if len(model) == 0 {
 				break
 			}
-			if got := f.pop(); got != model[0] {
+			if got := f.pop(); got != model[0] || len(f.all()) != len(model)-1 {
 				t.Fatalf("popped %v, want %v", got, model[0])
 			}
 			model = model[1:]
@@ -50,7 +50,7 @@ func TestGapFIFO(t *testing.T) {
 	if cap(f.q) > 4096 {
 		t.Errorf("memory for %d gaps, at most %d were waiting", cap(f.q), 600)
 	}
-	var g gapFIFO
+	var g fifo[gap]
 	g.push(gap{first: 2})
 	g.putBack(gap{first: 1})
 	if a, b := g.pop(), g.pop(); a.first != 1 || b.first != 2 {
