@@ -36,6 +36,7 @@ func TestInterop(t *testing.T) {
 		{"EarlyLoss", testEarlyLoss},
 		{"LateFirstACK", testLateFirstACK},
 		{"Jumble", testJumble},
+		{"Reordered", testReordered},
 		{"StalledReader", testStalledReader},
 		{"SlowReader", testSlowReader},
 		{"NonBlockingPeer", testNonBlockingPeer},

@@ -189,6 +189,35 @@ func testJumble(t *testing.T, l *lab) {
 	})
 }
 
+// libudt's senders resend, and slow down, for every NAK: packets that come out
+// of order must not be reported as lost. The timestamps of libudt tell.
+func testReordered(t *testing.T, l *lab) {
+	eachRole(t, func(t *testing.T, r role) {
+		late, naks := 0, 0
+		p := path{rule: func(r role) rule {
+			data := 0
+			return func(w way, b []byte) fate {
+				if isControl(b) {
+					if w == r.ours() && controlType(b) == typeNAK {
+						naks++
+					}
+					return fate{}
+				}
+				if data++; data%50 != 0 {
+					return fate{}
+				}
+				late++
+				return fate{delay: 3 * time.Millisecond}
+			}
+		}}
+		p.receive(t, l, r, 8*mebibyte)
+		if naks > late/4 {
+			t.Errorf("%d NAKs for %d packets that came late", naks, late)
+		}
+		t.Logf("%d NAKs for %d packets that came late", naks, late)
+	})
+}
+
 // A peer that stops reading must stop us, and lose nothing.
 func testStalledReader(t *testing.T, l *lab) {
 	eachRole(t, func(t *testing.T, r role) {

@@ -95,6 +95,7 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 	switch c.rcv.store(i, d.Payload) {
 	case recvDuplicate:
 		c.count.Duplicates++
+		c.reorder.twice(d.Timestamp, c.reorderLimit())
 		// The sender has missed our ACK of it, whatever an ACK2 said: one
 		// that was forged or spoiled must not silence us for good.
 		c.acks.confirmed = min(c.acks.confirmed, i)
@@ -106,6 +107,7 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 		c.count.Invalid++
 		return true
 	}
+	c.reorder.arrived(d.Timestamp)
 	c.count.BytesReceived += int64(len(d.Payload))
 	if i >= high {
 		c.capacity.packet(now, d.Seq, c.batch)

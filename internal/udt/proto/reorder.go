@@ -16,6 +16,7 @@ type reordering struct {
 	shown        fifo[shownGap] // gaps not yet filled from below, in sequence order
 	late, before time.Duration  // most seen in this period and in the last one
 	since        Instant        // start of this period
+	newest       uint32         // latest timestamp that arrived
 }
 
 // A shownGap is the packet that showed a gap below it.
@@ -57,6 +58,23 @@ func (r *reordering) filled(now Instant, i packetIndex, stamp uint32, limit time
 	}
 	r.late = max(r.late, late)
 	return true
+}
+
+// twice notes a packet that was there already. On a path shorter than its
+// packets are late, copies overtake what they were made for; all there is then
+// to tell the lateness from is what was sent in the meantime.
+func (r *reordering) twice(stamp uint32, limit time.Duration) {
+	late := time.Duration(int32(r.newest-stamp)) * time.Microsecond
+	if stamp != 0 && late > 0 && late <= limit {
+		r.late = max(r.late, late)
+	}
+}
+
+// arrived notes the timestamp of any packet.
+func (r *reordering) arrived(stamp uint32) {
+	if int32(stamp-r.newest) > 0 || r.newest == 0 {
+		r.newest = stamp
+	}
 }
 
 // passed forgets the gaps below next.

@@ -77,6 +77,29 @@ func TestCopiesAreNotReordered(t *testing.T) {
 	}
 }
 
+// On a path shorter than its packets are late, copies come before what they
+// were made for: what comes twice tells the lateness then.
+func TestReorderedBeyondTheRoundTrip(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.c.rtt = rttEstimator{srtt: ms, measured: true, min: ms}
+	s.now = Instant(time.Second)
+	s.stamped(1, 900*ms)
+	s.pass(ms)
+	s.stamped(0, 901*ms) // the copy
+	s.pass(3 * ms)
+	s.stamped(2, 904*ms)
+	s.stamped(0, 900*ms)
+	if got := s.c.nakClock().delay; got != 5*ms {
+		t.Errorf("delay %v for a packet 4ms late", got)
+	}
+	s.stamped(1, 904*ms) // a needless copy tells nothing
+	s.stamped(1, 905*ms)
+	s.stamped(0, 1)
+	if got := s.c.nakClock().delay; got != 5*ms {
+		t.Errorf("delay %v", got)
+	}
+}
+
 // A delay that isn't needed any more is forgotten, and none is ever longer than
 // a round trip.
 func TestReorderDelayEnds(t *testing.T) {
