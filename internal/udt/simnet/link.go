@@ -41,32 +41,63 @@ type Delivery struct {
 // Send takes the datagram b at time now, in ns from the start of the link, and appends its deliveries to out:
 // none, one or two. A time before that of an earlier call counts as that one. Nothing holds on to b.
 func (l *Link) Send(now int64, b []byte, out []Delivery) []Delivery {
-	l.now = max(l.now, now)
-	l.stats.Seen++
-	size := len(b) + headerBytes
-	if l.p.MTU > 0 && size > l.p.MTU {
-		l.stats.TooBig++
+	left, ok := l.pass(now, len(b)+headerBytes)
+	if !ok {
 		return out
 	}
-	left, ok := l.wire.take(l.now, size)
-	switch {
-	case !ok:
-		l.stats.QueueFull++
-		return out
-	case l.isOut(left):
-		l.stats.Outage++
-		return out
-	case l.lose():
-		l.stats.Lost++
-		return out
-	}
-	l.stats.Passed++
 	out = append(out, l.deliver(left, b))
-	if l.chance(l.p.Duplicate) {
-		l.stats.Duplicated++
+	if l.duplicate() {
 		out = append(out, l.deliver(left, b))
 	}
 	return out
+}
+
+// Forward is Send for who keeps the packet: it takes one of size bytes, headers included, and appends the times of
+// its arrivals to out. It corrupts nothing; the bytes it counts are those of whole packets.
+func (l *Link) Forward(now int64, size int, out []int64) []int64 {
+	left, ok := l.pass(now, size)
+	if !ok {
+		return out
+	}
+	l.stats.Bytes += uint64(size)
+	out = append(out, l.arrival(left))
+	if l.duplicate() {
+		l.stats.Bytes += uint64(size)
+		out = append(out, l.arrival(left))
+	}
+	return out
+}
+
+// pass takes a packet of size bytes and tells when it has left the serialiser, or that it does not arrive.
+func (l *Link) pass(now int64, size int) (left int64, ok bool) {
+	l.now = max(l.now, now)
+	l.stats.Seen++
+	if l.p.MTU > 0 && size > l.p.MTU {
+		l.stats.TooBig++
+		return 0, false
+	}
+	left, ok = l.wire.take(l.now, size)
+	switch {
+	case !ok:
+		l.stats.QueueFull++
+		return 0, false
+	case l.isOut(left):
+		l.stats.Outage++
+		return 0, false
+	case l.lose():
+		l.stats.Lost++
+		return 0, false
+	}
+	l.stats.Passed++
+	return left, true
+}
+
+func (l *Link) duplicate() bool {
+	if !l.chance(l.p.Duplicate) {
+		return false
+	}
+	l.stats.Duplicated++
+	return true
 }
 
 // Stats returns the counts so far.
@@ -102,6 +133,11 @@ func (l *Link) deliver(left int64, b []byte) Delivery {
 		bit := l.rng.IntN(8 * len(buf))
 		buf[bit/8] ^= 1 << (bit % 8)
 	}
+	return Delivery{At: l.arrival(left), Buf: buf}
+}
+
+// arrival draws when a copy arrives that left the serialiser at the given time.
+func (l *Link) arrival(left int64) int64 {
 	at := left + int64(l.p.Delay)
 	if l.p.Jitter > 0 {
 		at += l.rng.Int64N(int64(l.p.Jitter) + 1)
@@ -112,7 +148,7 @@ func (l *Link) deliver(left int64, b []byte) Delivery {
 		l.stats.Reordered++
 		at += int64(l.p.ReorderBy)
 	}
-	return Delivery{At: at, Buf: buf}
+	return at
 }
 
 // slabSize is how much memory is got at a time: one allocation serves many datagrams.

@@ -431,6 +431,28 @@ func TestSameSeedSameTrace(t *testing.T) {
 	}
 }
 
+// Forward draws as Send does: without corruption both tell the same times.
+func TestForwardIsSend(t *testing.T) {
+	p := everything
+	p.Corrupt = 0
+	sent, forwarded := NewLink(p, 1), NewLink(p, 1)
+	var ds []Delivery
+	var ats []int64
+	b := make([]byte, 1000)
+	for i := range int64(10_000) {
+		ds = sent.Send(i*200_000, b, ds[:0])
+		ats = forwarded.Forward(i*200_000, len(b)+headerBytes, ats[:0])
+		if !slices.EqualFunc(ds, ats, func(d Delivery, at int64) bool { return d.At == at }) {
+			t.Fatalf("packet %d: Send %v, Forward %v", i, ds, ats)
+		}
+	}
+	want, got := sent.Stats(), forwarded.Stats()
+	want.Bytes += (want.Passed + want.Duplicated) * headerBytes
+	if got != want {
+		t.Errorf("Forward counts %+v, Send %+v", got, want)
+	}
+}
+
 func TestParamsAreNotTouched(t *testing.T) {
 	p := Params{
 		Outages: []Outage{{At: 2, For: 1}, {At: 1, For: 1}},

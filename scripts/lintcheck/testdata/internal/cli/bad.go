@@ -1,4 +1,4 @@
-// Package cli uses everything below it, but not simnet.
+// Package cli uses everything below it, but not what that is made of.
 package cli
 
 import (
@@ -6,10 +6,11 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"lukechampine.com/blake3" // want depguard
 
 	"github.com/udtcp/udtcp/internal/transfer"
 	"github.com/udtcp/udtcp/internal/udt/drivers"
-	"github.com/udtcp/udtcp/internal/udt/simnet" // want depguard
+	"github.com/udtcp/udtcp/internal/udt/simnet"
 )
 
 // N is a number.
@@ -17,7 +18,7 @@ var N = 1
 
 // Main is main.
 func Main(cmd *cobra.Command) int {
-	fmt.Fprintln(os.Stderr, cmd.Name(), drivers.Name, simnet.Name, transfer.N)
+	fmt.Fprintln(os.Stderr, cmd.Name(), drivers.Name, simnet.Name, transfer.N, blake3.New(32, nil))
 	fmt.Printf("%d\n", N) // want forbidigo
 	os.Exit(N)            // want forbidigo
 	return 0
