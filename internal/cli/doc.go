@@ -9,7 +9,7 @@
 //	send, recv   files, directories and streams by package transfer (session.go runs one transfer over one link)
 //	cat          standard input and output joined to a bare UDT stream
 //	perf         memory to memory (perf.go the command, perfwire.go what is said, perfrun.go who says it,
-//	             perfreport.go what is shown)
+//	             perfreport.go what is shown; emulate.go both ends here, over a simulated link)
 //	version      what was built
 //
 // Flags come from the command line, then from UDTCP_ variables (envvars.go), then from defaults; flags that the contract

@@ -18,6 +18,7 @@ type perfOptions struct {
 	bytes   int64
 	reverse bool
 	streams int
+	emulate emulateValue
 }
 
 const perfDefaultTime = 10 * time.Second
@@ -32,21 +33,26 @@ loss, and the processor time of both ends. The end that dials says what to measu
 
 The table goes to standard error; --json gives the same as events on standard output. The connection is plain.
 perf --listen serves one test; with -k any number, side by side, until a signal. The processor time is that of the
-whole process.`,
+whole process.
+
+` + emulateHelp,
 	}
 	describe(cmd, `
 udtcp perf [flags] --listen[=[HOST]:PORT]
-udtcp perf [flags] HOST[:PORT]`, `
+udtcp perf [flags] HOST[:PORT]
+udtcp perf [flags] --emulate PATH`, `
 udtcp perf --listen -k
 udtcp perf HOST
 udtcp perf -R -t 30 --streams 4 HOST:7000
-udtcp perf -n 1Gi --cc fixed:900Mbit --json HOST | jq 'select(.event == "end") | .goodput_bps'`,
+udtcp perf -n 1Gi --cc fixed:900Mbit --json HOST | jq 'select(.event == "end") | .goodput_bps'
+udtcp perf --emulate rate=500Mbit,rtt=100ms,loss=0.1%`,
 		[]status{exitOK, exitInternal, exitUsage, exitNoLink, exitLost, exitIntegrity, exitPolicy, exitInterrupt, exitTerminate})
 	f := cmd.Flags()
 	f.VarP(newDurationValue(&o.time, ""), "time", "t", "how long to send (default 10s, or with -n until that is sent)")
 	f.VarP(newSizeValue(&o.bytes, ""), "bytes", "n", "how much to send, all streams together")
 	f.BoolVarP(&o.reverse, "reverse", "R", false, "the listener sends")
 	f.IntVar(&o.streams, "streams", 1, "`N` connections at once")
+	f.Var(&o.emulate, "emulate", "both ends here, over a simulated link: rate=500Mbit,rtt=100ms,loss=0.1%")
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of tests until a signal")
 	addLater(cmd, "secure", "rendezvous", "identity=", "peer=", "compat=")
@@ -60,6 +66,9 @@ udtcp perf -n 1Gi --cc fixed:900Mbit --json HOST | jq 'select(.event == "end") |
 }
 
 func runPerf(ctx context.Context, a *app, o *perfOptions, args []string) error {
+	if o.emulate.text != "" {
+		return runEmulated(ctx, a, o, args)
+	}
 	ep, _, err := o.endpoint(args, false)
 	if err != nil {
 		return err
@@ -67,6 +76,19 @@ func runPerf(ctx context.Context, a *app, o *perfOptions, args []string) error {
 	if ep.listen {
 		return (&perfServer{a: a, o: o}).run(ctx, ep.local)
 	}
+	if err := o.settle(); err != nil {
+		return err
+	}
+	if o.bind != "" && o.streams > 1 {
+		if b, err := parseLocal(o.bind, 0); err == nil && b.port != 0 {
+			return usageError("streams cannot share one local port: leave the port out of --bind")
+		}
+	}
+	return measurePerf(ctx, a, o, ep.remote)
+}
+
+// settle checks what is to be measured and fills in what is left open.
+func (o *perfOptions) settle() error {
 	switch {
 	case o.streams < 1 || o.streams > perfMaxStreams:
 		return usageError("--streams must be from 1 to %d", perfMaxStreams)
@@ -78,12 +100,12 @@ func runPerf(ctx context.Context, a *app, o *perfOptions, args []string) error {
 	if o.time == 0 && o.bytes == 0 {
 		o.time = perfDefaultTime
 	}
-	if o.bind != "" && o.streams > 1 {
-		if b, err := parseLocal(o.bind, 0); err == nil && b.port != 0 {
-			return usageError("streams cannot share one local port: leave the port out of --bind")
-		}
-	}
-	test, err := dialPerf(ctx, a, o, ep.remote)
+	return nil
+}
+
+// measurePerf is a test against the listener at remote.
+func measurePerf(ctx context.Context, a *app, o *perfOptions, remote address) error {
+	test, err := dialPerf(ctx, a, o, remote)
 	if err != nil {
 		return err
 	}
@@ -102,7 +124,7 @@ func dialPerf(ctx context.Context, a *app, o *perfOptions, remote address) (*per
 	_, _ = rand.Read(hello.id[:]) // never fails
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	t := &perfTest{streams: make([]*perfStream, o.streams)}
+	t := &perfTest{streams: make([]*perfStream, o.streams), emulated: o.emulate.text}
 	var wg sync.WaitGroup
 	for i := range t.streams {
 		hello := hello
@@ -196,12 +218,16 @@ type perfGathering struct {
 const maxGathering = 16
 
 func (s *perfServer) run(ctx context.Context, local address) error {
-	s.pending = map[[16]byte]*perfGathering{}
-	defer s.dropAll()
 	lis, err := s.a.listen(&s.o.commonOptions, local)
 	if err != nil {
 		return err
 	}
+	return s.serve(ctx, lis)
+}
+
+func (s *perfServer) serve(ctx context.Context, lis listener) error {
+	s.pending = map[[16]byte]*perfGathering{}
+	defer s.dropAll()
 	if s.o.keepOpen {
 		var mu sync.Mutex
 		return s.a.serve(ctx, lis, func(ctx context.Context, l link) {

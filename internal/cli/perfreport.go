@@ -13,9 +13,10 @@ type perfSummary struct {
 	Streams       int     `json:"streams"`
 	SentBytes     int64   `json:"sent_bytes"`
 	ReceivedBytes int64   `json:"received_bytes"`
-	CPU           float64 `json:"cpu_s"`        // this process, during the test
-	PeerCPU       float64 `json:"peer_cpu_s"`   // the other end's
-	LostPackets   int64   `json:"lost_packets"` // found missing by the receiver, each at first sight
+	CPU           float64 `json:"cpu_s"`              // this process, during the test
+	PeerCPU       float64 `json:"peer_cpu_s"`         // the other end's
+	LostPackets   int64   `json:"lost_packets"`       // found missing by the receiver, each at first sight
+	Emulated      string  `json:"emulated,omitempty"` // the simulated path: cpu_s is then both ends'
 }
 
 // runPerfTest runs a test under its table and gives what it amounted to. peer is set where several tests are served side
@@ -34,7 +35,7 @@ func runPerfTest(ctx context.Context, a *app, o *commonOptions, t *perfTest, pee
 	elapsed := time.Since(began)
 	st := t.stats(false)
 	first := t.streams[0]
-	sum := &perfSummary{Direction: "receive", Streams: len(t.streams), CPU: (cpuTime() - cpu).Seconds()}
+	sum := &perfSummary{Direction: "receive", Streams: len(t.streams), Emulated: t.emulated, CPU: (cpuTime() - cpu).Seconds()}
 	if first.sends {
 		sum.Direction = "send"
 	}
@@ -177,6 +178,10 @@ func (p *perfTable) finish(o outcome) {
 	sends := p.t.streams[0].sends
 	p.a.out.table("%s%14s  %10s  %14s  %10s  %6d  %6d  total", p.who(), span(0, o.elapsed), formatSize(o.bytes),
 		formatRate(rate(o.bytes, o.elapsed)), formatSeconds(statRTT(o.stats)), o.stats.PktRetransTotal, statLossTotal(o.stats, sends))
+	if p.t.emulated != "" {
+		p.a.out.table("cpu: both ends and the simulated link %.2f s, for %.2f s", o.perf.CPU, o.elapsed.Seconds())
+		return
+	}
 	mine, theirs := "sender", "receiver"
 	if !sends {
 		mine, theirs = theirs, mine

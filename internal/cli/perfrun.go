@@ -294,7 +294,8 @@ type (
 
 // perfTest is all streams of one test.
 type perfTest struct {
-	streams []*perfStream
+	streams  []*perfStream
+	emulated string // the simulated path between both ends; empty where it is a real one
 }
 
 // run moves the data of all streams. Should one fail, or ctx end, all are aborted. The links are closed when it returns.

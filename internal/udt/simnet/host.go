@@ -80,6 +80,9 @@ func (h *Host) Listen(port uint16) (udpio.Socket, error) {
 	}
 	s := newSocket(h, port)
 	h.sockets[port] = s
+	if h.n.alarm != nil {
+		return preciseSocket{s}, nil
+	}
 	return s, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/udtcp/udtcp/internal/udt/udpio"
 )
 
 // Network is hosts joined by links. It is safe for concurrent use. To run in a synctest bubble it must be made
@@ -20,6 +22,7 @@ type Network struct {
 	hosts  map[netip.Addr]*Host
 	under  events // datagrams under way
 	timer  *time.Timer
+	alarm  udpio.Alarm // in place of timer; nil unless Precise
 	armed  bool
 	due    int64 // when the timer fires, if armed
 	closed bool
@@ -33,6 +36,20 @@ func New(seed uint64) *Network {
 		start: time.Now(),
 		seeds: rand.NewPCG(seed, 0xda942042e4dd58b5),
 		hosts: make(map[netip.Addr]*Host),
+	}
+}
+
+// Precise makes the network keep time to well below a millisecond where the system can, and its sockets opened from
+// then on offer the same to their users (udpio.AlarmMaker). It is for real time: an alarm does not know the clock of a
+// synctest bubble.
+func (n *Network) Precise() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.alarm != nil || n.closed {
+		return
+	}
+	if a, err := udpio.NewAlarm(n.tick); err == nil { // else package time has to do
+		n.alarm = a
 	}
 }
 
@@ -80,9 +97,18 @@ func (n *Network) Stats(a, b *Host) LinkStats {
 
 // Close closes all sockets and drops what is under way.
 func (n *Network) Close() {
+	if a := n.shut(); a != nil {
+		_ = a.Close() // its descriptor is gone in any case
+	}
+}
+
+// shut is Close but for the alarm, whose end waits for a tick that may wait for the lock.
+func (n *Network) shut() udpio.Alarm {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.closed = true
+	a := n.alarm
+	n.alarm = nil
 	n.under = events{}
 	if n.timer != nil {
 		n.timer.Stop()
@@ -93,6 +119,7 @@ func (n *Network) Close() {
 		}
 		clear(h.sockets)
 	}
+	return a
 }
 
 // now is the time in ns since the network was made.
@@ -126,6 +153,9 @@ func (n *Network) deliver(now int64) {
 
 func (n *Network) arm(at int64, in time.Duration) {
 	n.armed, n.due = true, at
+	if n.alarm != nil && n.alarm.Set(in) == nil {
+		return
+	}
 	if n.timer == nil {
 		n.timer = time.AfterFunc(in, n.tick)
 		return

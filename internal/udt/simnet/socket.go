@@ -31,6 +31,12 @@ type socket struct {
 	sendErrors atomic.Uint64
 }
 
+// preciseSocket is a socket of a network that keeps precise time.
+type preciseSocket struct{ *socket }
+
+// NewAlarm implements udpio.AlarmMaker.
+func (preciseSocket) NewAlarm(fire func()) (udpio.Alarm, error) { return udpio.NewAlarm(fire) }
+
 // arrival is a datagram that waits to be read.
 type arrival struct {
 	from netip.AddrPort

@@ -14,7 +14,8 @@ type alarm struct {
 	done chan struct{}
 }
 
-func newAlarm(fire func()) (Alarm, error) {
+// NewAlarm returns an Alarm that calls fire, which must not block.
+func NewAlarm(fire func()) (Alarm, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("timerfd_create", err)
@@ -48,4 +49,4 @@ func (a *alarm) Close() error {
 }
 
 // NewAlarm implements AlarmMaker.
-func (b *batch) NewAlarm(fire func()) (Alarm, error) { return newAlarm(fire) }
+func (b *batch) NewAlarm(fire func()) (Alarm, error) { return NewAlarm(fire) }

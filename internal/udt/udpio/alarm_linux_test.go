@@ -47,7 +47,7 @@ func BenchmarkLateness(b *testing.B) {
 	const wait = 500 * time.Microsecond
 	b.Run("alarm", func(b *testing.B) {
 		fired := make(chan struct{}, 1)
-		a, err := newAlarm(func() { fired <- struct{}{} })
+		a, err := NewAlarm(func() { fired <- struct{}{} })
 		if err != nil {
 			b.Fatal(err)
 		}
