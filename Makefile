@@ -51,9 +51,11 @@ bench: bin/benchstat ## Go benchmarks, then bench-loopback
 	$(MAKE) --no-print-directory bench-loopback
 
 .PHONY: bench-loopback
-bench-loopback: build ## udtcp perf, libudt and TCP in alternating pairs; BENCH_SECONDS, BENCH_PAIRS
+bench-loopback: build ## udtcp, libudt, TCP and bare UDP beside each other; BENCH_BRIEF=1, see scripts/bench-loopback.sh
 	scripts/install-deps.sh bench || true
 	if scripts/install-deps.sh interop 2>/dev/null; then $(MAKE) --no-print-directory peers; fi
+	if command -v "$${CXX:-g++}" >/dev/null; then $(MAKE) --no-print-directory -C testdata/peers gsoceiling; fi
+	$(GO) build -o bin/ ./scripts/measure ./scripts/tlspeer
 	scripts/bench-loopback.sh
 
 .PHONY: demo

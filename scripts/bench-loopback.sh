@@ -1,110 +1,106 @@
 #!/usr/bin/env bash
-# bench-loopback.sh: memory to memory over loopback, in alternating pairs:
-# udtcp perf, the C++ library (testdata/peers) and TCP (iperf3). Prints what the
-# receiver got in each run, the medians and their ratios.
+# bench-loopback.sh: udtcp over loopback beside what one could use instead and
+# beside what the machine can do. Every round runs each part once, so that what
+# drifts on the machine meets all of them; a ratio is the median of the rounds'
+# ratios. Prints one table of what was measured and one of the goals.
 #
-#   BENCH_SECONDS      for one run (5)
-#   BENCH_PAIRS        how often each one runs (5)
-#   BENCH_UDTCP        more flags for udtcp perf
-#   BENCH_LIBUDT       more flags for udtpeer, on both sides
-#   BENCH_MIN_RATIO    fail when the median of udtcp / libudt is below this
+#   BENCH_SECONDS      for one run from memory (5)
+#   BENCH_PAIRS        rounds (5)
+#   BENCH_PARTS        which ones, by default all:
+#                        perf     udtcp perf, packets of 1500 bytes
+#                        libudt   the C++ library (testdata/peers), the same packets
+#                        tcp      kernel TCP (iperf3)
+#                        gso      bare UDP with GSO and GRO that writes a header and
+#                                 copies each payload once at either end: the ceiling
+#                        nocopy   the same without the copies
+#                        tls      crypto/tls over a connection of ours
+#                        jumbo    udtcp perf --mss 65535
+#                        file     send and recv of one file on tmpfs, with digest
+#                        many     send and recv of small files on tmpfs, with digest
+#                        cat      udtcp cat from pipe to pipe
+#                        stream   once at the end: send - and recv -o - from /dev/zero
+#   BENCH_MIB          size of the file, and of what cat moves (4096, or what memory allows)
+#   BENCH_FILES        how many small files of 10,000 bytes (20000)
+#   BENCH_STREAM_MIB   length of the stream; a tenth of it goes first (40960)
+#   BENCH_BRIEF=1      other defaults, to see that all of it works: 1 s, 2 rounds,
+#                      512 MiB, 5000 files, a stream of 5120 MiB
+#   BENCH_UDTCP        more flags for udtcp, at both ends
+#   BENCH_LIBUDT       more flags for udtpeer, at both ends
+#   BENCH_KEEP         a file for all figures, a line each: round, part, name, value
+#
+# The status tells whether every run worked, not whether it was fast.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$root/scripts/bench/memory.sh"
+. "$root/scripts/bench/files.sh"
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-seconds=${BENCH_SECONDS:-5}
-pairs=${BENCH_PAIRS:-5}
+default() { if [ -n "${BENCH_BRIEF:-}" ]; then echo "$2"; else echo "$1"; fi; }
+seconds=${BENCH_SECONDS:-$(default 5 1)}
+pairs=${BENCH_PAIRS:-$(default 5 2)}
+mib=${BENCH_MIB:-$(default 4096 512)}
+files=${BENCH_FILES:-$(default 20000 5000)}
+stream_mib=${BENCH_STREAM_MIB:-$(default 40960 5120)}
+read -ra parts <<<"${BENCH_PARTS:-perf libudt tcp gso nocopy tls jumbo file many cat stream}"
 read -ra udtcp_flags <<<"${BENCH_UDTCP:-}"
 read -ra libudt_flags <<<"${BENCH_LIBUDT:-}"
+window_mib=256 # what udtcp takes by default
 udtcp=${UDTCP_BIN:-$root/udtcp}
 udtpeer=$root/testdata/peers/build/udtpeer
+gsoceiling=$root/testdata/peers/build/gsoceiling
+
 [ -x "$udtcp" ] || die "no ./udtcp here: make build"
-work=$(temp_dir 1024)
-limit=$((seconds + 30))
+for tool in measure tlspeer; do [ -x "bin/$tool" ] || die "no bin/$tool here: make bench-loopback builds it"; done
 
-# Each run_X prints bits a second, as the receiver counted them.
-
-run_udtcp() {
-    local out=$work/udtcp.recv address line receiver
-    background "$out" "$work/udtcp.recv.log" timeout -k 5 "$limit" "$udtcp" perf --json --no-progress --listen=127.0.0.1:0 "${udtcp_flags[@]}"
-    receiver=$child
-    line=$(wait_for "$out" '"event" *: *"listening"' "$receiver") || trouble "$work"/udtcp.*
-    address=$(json address <<<"$line")
-    timeout -k 5 "$limit" "$udtcp" perf --json --no-progress -t "${seconds}s" "${udtcp_flags[@]}" "$address" \
-        >"$work/udtcp.send" 2>"$work/udtcp.send.log" || trouble "$work"/udtcp.*
-    finish "$receiver" || trouble "$work"/udtcp.*
-    end_event "$work/udtcp.send" | json goodput_bps
+has() { [[ " ${parts[*]} " = *" $1 "* ]]; }
+drop() {
+    local kept=() p
+    for p in "${parts[@]}"; do [ "$p" = "$1" ] || kept+=("$p"); done
+    parts=("${kept[@]}")
 }
-
-run_libudt() {
-    local out=$work/libudt.recv port line receiver
-    background "$out" "$work/libudt.recv.log" timeout -k 5 "$limit" "$udtpeer" serve --mode sink --raw --limit "$limit" "${libudt_flags[@]}"
-    receiver=$child
-    line=$(wait_for "$out" '^listening ' "$receiver") || trouble "$work"/libudt.*
-    port=${line#listening }
-    timeout -k 5 "$limit" "$udtpeer" dial 127.0.0.1 "$port" --mode source --seconds "$seconds" --raw --limit "$limit" "${libudt_flags[@]}" \
-        >"$work/libudt.send" 2>"$work/libudt.send.log" || trouble "$work"/libudt.*
-    finish "$receiver" || trouble "$work"/libudt.*
-    sed -nE 's/^total .* mbps=([0-9.]+).*/\1/p' "$out" | awk '{ printf "%.0f\n", $1 * 1e6 }'
+# without PART MESSAGE: leaves it out, loudly, if it was asked for.
+without() {
+    has "$1" || return 0
+    loud "no $1 in the table: $2"
+    drop "$1"
 }
-
-# iperf3 cannot pick a free port itself: try some outside the ephemeral range.
-run_tcp() {
-    local out=$work/tcp.recv port receiver try
-    for try in $(seq 10); do
-        port=$((20000 + RANDOM % 10000))
-        background "$out" "$work/tcp.recv.log" timeout -k 5 "$limit" iperf3 -s -1 -B 127.0.0.1 -p "$port" --forceflush
-        receiver=$child
-        wait_for "$out" 'Server listening' "$receiver" >/dev/null && break
-        finish "$receiver" || true
-        [ "$try" -lt 10 ] || trouble "$work"/tcp.*
-    done
-    timeout -k 5 "$limit" iperf3 -c 127.0.0.1 -p "$port" -t "$seconds" -J >"$work/tcp.send" 2>"$work/tcp.send.log" || trouble "$work"/tcp.*
-    finish "$receiver" || trouble "$work"/tcp.*
-    sed -n '/"sum_received"/,$p' "$work/tcp.send" | sed -nE 's/.*"bits_per_second":[[:space:]]*([0-9.e+]+).*/\1/p' | head -n1
-}
-
-trouble() {
-    tail -n 5 "$@" >&2 || true
-    die "a run failed"
-}
-
-runners=(udtcp)
-if [ -x "$udtpeer" ]; then runners+=(libudt); else loud "no libudt in the table: make peers needs g++ and libudt-dev"; fi
-if command -v iperf3 >/dev/null; then runners+=(tcp); else loud "no TCP in the table: iperf3 is missing"; fi
-
-say "loopback, $pairs runs of $seconds s each, Gbit/s at the receiver"
-printf '%-8s' run
-printf '%10s' "${runners[@]}"
-echo
-for pair in $(seq "$pairs"); do
-    printf '%-8s' "$pair"
-    for r in "${runners[@]}"; do
-        "run_$r" >"$work/value"
-        bps=$(cat "$work/value")
-        [ -n "$bps" ] || trouble "$work/$r".*
-        echo "$bps" >>"$work/$r.all"
-        awk -v b="$bps" 'BEGIN { printf "%10.3f", b / 1e9 }'
-    done
-    echo
+for p in "${parts[@]}"; do
+    declare -F "run_$p" >/dev/null || die "BENCH_PARTS: no part is called $p"
 done
-
-median() {
-    sort -g "$work/$1.all" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
-}
-printf '%-8s' median
-for r in "${runners[@]}"; do awk -v b="$(median "$r")" 'BEGIN { printf "%10.3f", b / 1e9 }'; done
-echo
-
-# The ratio of each pair, then their median: what drifts on the machine cancels.
-for r in "${runners[@]:1}"; do
-    paste "$work/udtcp.all" "$work/$r.all" | awk '{ print $1 / $2 }' >"$work/udtcp-to-$r.all"
-    ratio=$(median "udtcp-to-$r")
-    printf 'udtcp / %s, median of pairs: %.2f\n' "$r" "$ratio"
-    if [ "$r" = libudt ] && [ -n "${BENCH_MIN_RATIO:-}" ]; then
-        awk -v r="$ratio" -v m="$BENCH_MIN_RATIO" 'BEGIN { exit !(r >= m) }' ||
-            die "slower than asked for: $ratio of libudt, wanted $BENCH_MIN_RATIO"
+[ -x "$udtpeer" ] || without libudt "make peers needs g++ and libudt-dev"
+command -v iperf3 >/dev/null || without tcp "iperf3 is missing"
+for p in gso nocopy; do
+    if [ ! -x "$gsoceiling" ]; then
+        without "$p" "it needs g++"
+    elif has "$p" && ! lack=$("$gsoceiling" probe 2>&1); then
+        without "$p" "$lack"
     fi
 done
+
+prepare_work
+once=()
+if has stream; then
+    drop stream
+    once+=(stream)
+fi
+if [ ${#parts[@]} = 0 ]; then pairs=0; fi
+
+say "loopback, $pairs rounds; runs from memory take $seconds s each"
+for round in $(seq "$pairs"); do
+    for part in "${parts[@]}"; do
+        "run_$part"
+        say "$(printf '%-5s %-8s %s' "$round/$pairs" "$part" "$(summary)")"
+    done
+done
+for part in "${once[@]}"; do
+    round=1
+    "run_$part"
+done
+
+[ -z "${BENCH_KEEP:-}" ] || cp "$work/values" "$BENCH_KEEP"
+printf '\n%s, %s processors, Linux %s; socket buffers up to %s (receive) and %s bytes (send)\n' \
+    "$(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)" "$(nproc)" "$(uname -r)" \
+    "$(cat /proc/sys/net/core/rmem_max)" "$(cat /proc/sys/net/core/wmem_max)"
+awk -v window="$window_mib" -v pairs="$pairs" -f "$root/scripts/bench/report.awk" "$work/values"

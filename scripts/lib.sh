@@ -33,11 +33,12 @@ temp_dir() {
 children=()
 work=
 
-# background OUT ERR COMMAND...: starts it, its pid in $child.
+# background OUT ERR COMMAND...: starts it, its pid in $child. Its standard input
+# is the file $input if that is set.
 background() {
     local out=$1 err=$2
     shift 2
-    "$@" >"$out" 2>"$err" </dev/null &
+    "$@" >"$out" 2>"$err" <"${input:-/dev/null}" &
     child=$!
     children+=("$child")
 }

@@ -1,0 +1,139 @@
+# files.sh: the runs of bench-loopback.sh that go from files and pipes to files
+# and pipes; memory.sh tells of the rest. What files hold is random and stays on
+# a tmpfs, so that no disk is measured; every copy is compared with its source.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # bench-loopback.sh sets the options
+
+# prepare_work makes $work, on a tmpfs with room for both copies of all files,
+# and the sources. It makes the file smaller where memory is short.
+prepare_work() {
+    local need=1024 fits small_mib=$((files * 12 / 1024 + 64)) # a file of 10,000 bytes takes three pages
+    if has file; then
+        fits=$(fitting_mib)
+        if [ "$mib" -gt "$fits" ]; then
+            loud "BENCH_MIB=$mib does not fit into the memory of this machine: $fits"
+            mib=$fits
+        fi
+        [ "$mib" -ge 64 ] || without file "too little memory"
+    fi
+    if has file; then need=$((need + 2 * mib * 1024)); fi
+    if has many; then need=$((need + 2 * small_mib * 1024)); fi
+    work=$(TMPDIR=${BENCH_TMPFS:-/dev/shm} temp_dir "$need")
+    if { has file || has many; } && [ "$(stat -f -c %T "$work")" != tmpfs ]; then
+        loud "$work is not on a tmpfs: these are figures of a disk; BENCH_TMPFS=DIR names a better place"
+    fi
+    : >"$work/values"
+    mkfifo "$work/in" "$work/out"
+    mkdir "$work/copy"
+    if has file; then head -c "${mib}M" /dev/urandom >"$work/file"; fi
+    if has many; then make_small; fi
+}
+
+# fitting_mib: the largest file of which two copies fit beside 2 GiB for all else.
+fitting_mib() {
+    local memory group shm
+    memory=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
+    group=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || echo max)
+    if [ "$group" != max ] && [ $((group >> 20)) -lt "$memory" ]; then memory=$((group >> 20)); fi
+    memory=$((memory - 2048))
+    shm=$(df -Pm "${BENCH_TMPFS:-/dev/shm}" 2>/dev/null | awk 'NR == 2 { print $4 - 1024 }')
+    if [ -n "$shm" ] && [ "$shm" -lt "$memory" ]; then memory=$shm; fi
+    echo $((memory > 0 ? memory / 2 : 0))
+}
+
+# make_small: $files files in directories of a thousand.
+make_small() {
+    local left=$files n dir=0
+    while [ "$left" -gt 0 ]; do
+        n=$((left < 1000 ? left : 1000))
+        mkdir -p "$work/many/$dir"
+        head -c $((n * 10000)) /dev/urandom | split -b 10000 -a 3 -d - "$work/many/$dir/"
+        left=$((left - n)) dir=$((dir + 1))
+    done
+}
+
+# per MIB: the longest that so much may take.
+per() { limit $((30 + $1 / 50)); }
+
+# transfer SOURCE MIB: send and recv, the digests compared; notes all but what the copy is.
+transfer() {
+    local source=$1 most recv=$work/$part.recv.json send=$work/$part.send.json address
+    most=$(per "$2")
+    serve "$recv" "$most" "$udtcp" recv --json --no-progress --listen=127.0.0.1:0 -o "$work/copy/" "${udtcp_flags[@]}"
+    address=$(listening "$recv" '"event" *: *"listening"' | json address)
+    dial "$send" "$most" "$udtcp" send --json --no-progress "${udtcp_flags[@]}" "$address" "$source"
+    sums "$send" "$recv"
+    diff -rq "$source" "$work/copy/$(basename "$source")" >&2 || trouble "what arrived differs"
+    rm -rf "${work:?}/copy/$(basename "$source")"
+}
+
+# sums SENT RECEIVED: notes the figures of the events "end" in these files, whose digests must agree.
+sums() {
+    local sent received
+    sent=$(end_event "$1")
+    received=$(end_event "$2")
+    if [ -z "$(json digest <<<"$sent")" ] || [ "$(json digest <<<"$sent")" != "$(json digest <<<"$received")" ]; then
+        trouble "the ends' digests differ: '$(json digest <<<"$sent")' and '$(json digest <<<"$received")'"
+    fi
+    note rate "$(gbps "$(json goodput_bps <<<"$sent")")"
+    note seconds "$(json seconds <<<"$sent")"
+    costs "$(json bytes <<<"$sent")"
+}
+
+run_file() { transfer "$work/file" "$mib"; }
+
+run_many() {
+    local count
+    transfer "$work/many" $((files / 10))
+    count=$(end_event "$work/$part.send.json" | json files)
+    [ "$count" = "$files" ] || trouble "$count of $files files were sent"
+    note files "$(awk -v n="$files" -v s="$(end_event "$work/$part.send.json" | json seconds)" 'BEGIN { print n / s }')"
+}
+
+# piped MIB SENDER... -- RECEIVER...: zeros through a pipe into the sender's standard input, out of the receiver's
+# standard output through another one, counted there.
+piped() {
+    local size=$1 most feeder eater address count send=()
+    shift
+    while [ "$1" != -- ]; do
+        send+=("$1")
+        shift
+    done
+    shift
+    most=$(per "$size")
+    LC_ALL=C background /dev/null "$work/$part.count" timeout -k 5 "$most" dd if="$work/out" of=/dev/null bs=1M
+    eater=$child
+    serve "$work/out" "$most" "$@"
+    # Standard output carries the payload, so the events go to standard error.
+    address=$(listening "$work/$part.recv.log" '"event" *: *"listening"' | json address)
+    background /dev/null "$work/$part.feed.log" timeout -k 5 "$most" dd if=/dev/zero of="$work/in" bs=1M count="$size" status=none
+    feeder=$child
+    input=$work/in dial "$work/$part.send.json" "$most" "${send[@]}" "$address" "${last[@]}"
+    finish "$feeder" || trouble "not all of the input was taken"
+    finish "$eater" || trouble "the output did not end"
+    count=$(sed -nE 's/^([0-9]+) bytes.*/\1/p' "$work/$part.count")
+    [ "$count" = $((size << 20)) ] || trouble "$count of $((size << 20)) bytes came out"
+}
+
+run_cat() {
+    local last=() end
+    piped "$mib" "$udtcp" cat --json --no-progress "${udtcp_flags[@]}" \
+        -- "$udtcp" cat --json --no-progress --stay --listen=127.0.0.1:0 "${udtcp_flags[@]}"
+    end=$(end_event "$work/$part.send.log")
+    note rate "$(gbps "$(json goodput_bps <<<"$end")")"
+    costs $((mib << 20))
+}
+
+# run_stream moves a tenth first: what memory a stream takes must not depend on its length.
+run_stream() {
+    part=short stream $((stream_mib / 10))
+    part=stream stream "$stream_mib"
+}
+
+stream() {
+    local last=(-)
+    piped "$1" "$udtcp" send --json --no-progress "${udtcp_flags[@]}" \
+        -- "$udtcp" recv --json --no-progress --listen=127.0.0.1:0 -o - "${udtcp_flags[@]}"
+    sums "$work/$part.send.json" "$work/$part.recv.log"
+    say "$(printf '%-5s %-8s %s' once "$part" "$(summary)")"
+}
