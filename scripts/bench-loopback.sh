@@ -23,7 +23,7 @@
 #   BENCH_FILES        how many small files of 10,000 bytes (20000)
 #   BENCH_STREAM_MIB   length of the stream; a tenth of it goes first (40960)
 #   BENCH_BRIEF=1      other defaults, to see that all of it works: 1 s, 2 rounds,
-#                      512 MiB, 5000 files, a stream of 5120 MiB
+#                      512 MiB, 5000 files, a stream of 2560 MiB
 #   BENCH_UDTCP        more flags for udtcp, at both ends
 #   BENCH_LIBUDT       more flags for udtpeer, at both ends
 #   BENCH_KEEP         a file for all figures, a line each: round, part, name, value
@@ -42,7 +42,7 @@ seconds=${BENCH_SECONDS:-$(default 5 1)}
 pairs=${BENCH_PAIRS:-$(default 5 2)}
 mib=${BENCH_MIB:-$(default 4096 512)}
 files=${BENCH_FILES:-$(default 20000 5000)}
-stream_mib=${BENCH_STREAM_MIB:-$(default 40960 5120)}
+stream_mib=${BENCH_STREAM_MIB:-$(default 40960 2560)}
 read -ra parts <<<"${BENCH_PARTS:-perf libudt tcp gso nocopy tls jumbo file many cat stream}"
 read -ra udtcp_flags <<<"${BENCH_UDTCP:-}"
 read -ra libudt_flags <<<"${BENCH_LIBUDT:-}"
@@ -90,6 +90,7 @@ if [ ${#parts[@]} = 0 ]; then pairs=0; fi
 say "loopback, $pairs rounds; runs from memory take $seconds s each"
 for round in $(seq "$pairs"); do
     for part in "${parts[@]}"; do
+        fresh
         "run_$part"
         say "$(printf '%-5s %-8s %s' "$round/$pairs" "$part" "$(summary)")"
     done

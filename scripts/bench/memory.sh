@@ -4,6 +4,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # bench-loopback.sh sets the options
 
+# fresh removes what this part wrote before: whoever waits for its first line must not find the last run's.
+fresh() { rm -f "$work/$part".*; }
+
 # limit SECONDS: the longest for either end of a run that should take so long.
 limit() { echo $(($1 + 30)); }
 
