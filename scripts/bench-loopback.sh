@@ -79,6 +79,8 @@ for p in gso nocopy; do
     fi
 done
 
+[ ${#parts[@]} -gt 0 ] || die "nothing is left to run"
+
 prepare_work
 once=()
 if has stream; then
