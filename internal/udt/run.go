@@ -54,6 +54,9 @@ func (c *Conn) run() {
 		if err := c.endpoint.socket.WriteBatch(msgs[:len(out)]); err != nil {
 			c.lose()
 		}
+		// A sleeping connection must not keep what has been acknowledged since.
+		clear(out)
+		clear(msgs[:len(out)])
 	}
 }
 

@@ -9,6 +9,10 @@ import (
 // coarse is the grain of the runtime's timers. Pacing needs a finer one.
 const coarse = 2 * time.Millisecond
 
+// idleAfter is how long a connection sleeps before its alarm is given back: a
+// descriptor and a goroutine that few of many connections need at a time.
+const idleAfter = 500 * time.Millisecond
+
 // A sleeper lets a connection's goroutine wait for a time or a wake-up.
 type sleeper struct {
 	wake  chan struct{}
@@ -32,6 +36,9 @@ func (s *sleeper) sleep(d time.Duration) {
 	select {
 	case <-s.wake:
 	case <-s.timer.C:
+		if d >= idleAfter {
+			s.dismissAlarm()
+		}
 	}
 }
 
@@ -53,7 +60,13 @@ func (s *sleeper) setAlarm(d time.Duration) bool {
 
 func (s *sleeper) stop() {
 	s.timer.Stop()
+	s.dismissAlarm()
+}
+
+// dismissAlarm gives the alarm back; setAlarm makes another.
+func (s *sleeper) dismissAlarm() {
 	if s.alarm != nil {
 		_ = s.alarm.Close() // nothing is written through it
+		s.alarm = nil
 	}
 }
