@@ -194,7 +194,7 @@ func (c *Conn) terminate(now Instant, end End) {
 	c.timers.init()
 	c.hold = responseHold{}
 	c.acks.pending = ackNone
-	c.ack2.n, c.keepAlive = 0, false
+	c.ack2.n, c.keepAlive, c.bye.answer = 0, false, false
 }
 
 // Stats returns a snapshot.

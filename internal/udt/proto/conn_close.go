@@ -3,7 +3,7 @@ package proto
 import "time"
 
 const (
-	// goodbyeCopies shutdown packets are sent: nobody acknowledges them.
+	// goodbyeCopies shutdown packets are sent: libudt never answers them.
 	goodbyeCopies = 3
 	goodbyeGap    = 5 * time.Millisecond
 	// A shutdown is believed once the peer stays silent on being asked for a
@@ -15,6 +15,10 @@ const (
 	// shutdownAborted in the additional-info word of a shutdown says that
 	// the sender gave up. UDT sends 0 there and ignores it.
 	shutdownAborted = 1
+	// keepAliveHeard in the additional-info word of a keep-alive answers a
+	// shutdown, so that the other end need not repeat it. Whether it is
+	// believed is another matter. UDT sends 0 there and ignores it.
+	keepAliveHeard = 1
 )
 
 type byeState uint8
@@ -33,6 +37,7 @@ type goodbye struct {
 	end     End  // for heard: EndPeer or EndPeerAbort
 	ours    End  // what to end with when the copies are sent
 	// The peer's:
+	answer   bool // tell it that its shutdown was heard
 	heard    byeState
 	info     uint32
 	silences int  // probes unanswered in a row
@@ -80,6 +85,9 @@ func (c *Conn) Abort(now Instant) {
 func (c *Conn) abandon(end End) {
 	c.state = StateGoodbye
 	c.bye.copies, c.bye.pending, c.bye.ours = goodbyeCopies, true, end
+	if c.bye.heard == byeDoubted {
+		c.bye.copies = 1 // a peer that closes as well need not know
+	}
 	c.timers.clear(timerLinger)
 }
 
@@ -91,6 +99,12 @@ func (c *Conn) drained() {
 }
 
 func (c *Conn) transmitGoodbye(now Instant, out []Run) []Run {
+	if c.bye.answer && len(out) < cap(out) {
+		c.bye.answer = false
+		out = c.packet(out, func(b []byte) []byte {
+			return appendEmptyControl(b, TypeKeepAlive, keepAliveHeard, c.peerID)
+		})
+	}
 	if !c.bye.pending || len(out) == cap(out) {
 		return out
 	}
@@ -118,7 +132,12 @@ func (c *Conn) transmitGoodbye(now Instant, out []Run) []Run {
 // living sender answers each. Silence confirms the end; stragglers that the
 // network delayed only prolong the question.
 func (c *Conn) onShutdown(now Instant, info uint32) {
-	if c.bye.heard != byeNone || c.state != StateConnected && c.state != StateDraining {
+	if c.state == StateGoodbye {
+		c.farewell(now) // closed from both ends
+		return
+	}
+	c.bye.answer = true
+	if c.bye.heard != byeNone {
 		return
 	}
 	c.bye.heard, c.bye.info = byeDoubted, info
@@ -126,10 +145,24 @@ func (c *Conn) onShutdown(now Instant, info uint32) {
 	c.askForLife(now)
 }
 
+// farewell ends our goodbye: the peer knows.
+func (c *Conn) farewell(now Instant) {
+	if c.state != StateGoodbye {
+		return
+	}
+	if c.bye.copies == goodbyeCopies {
+		c.bye.copies = 1 // none was sent so far
+		return
+	}
+	c.terminate(now, c.bye.ours)
+}
+
 func (c *Conn) askForLife(now Instant) {
 	c.acks.pending = ackFull
 	spread := c.rtt.spread()
-	if c.ackRTT.measured { // the peer's own estimate may still be its initial one
+	if c.ackRTT.measured && c.snd.inFlight() == 0 {
+		// The peer's own estimate may still be its initial one. But while data
+		// is under way its queues delay the question too, more than we knew.
 		spread = min(spread, c.ackRTT.spread())
 	}
 	wait := min(max(byePatience, spread), maxByePatience) / byeProbes
@@ -174,7 +207,7 @@ func (c *Conn) believeShutdown(now Instant) {
 	}
 	// Nobody listens any more; what arrived stays readable.
 	c.timers.init()
-	c.acks.pending, c.ack2.n, c.keepAlive = ackNone, 0, false
+	c.acks.pending, c.ack2.n, c.keepAlive, c.bye.answer = ackNone, 0, false, false
 }
 
 // Lose ends the connection because its packets can't get out or in any more.

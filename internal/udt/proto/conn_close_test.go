@@ -158,7 +158,8 @@ func TestAbortAfterShutdown(t *testing.T) {
 	}
 }
 
-// A connection in doubt of the peer's shutdown can be closed here.
+// A connection in doubt of the peer's shutdown can be closed here. The peer is
+// told once: if it closes too it does not care.
 func TestCloseInDoubt(t *testing.T) {
 	for name, end := range map[string]func(*script){
 		"close": func(s *script) { s.c.Close(s.now, time.Second) },
@@ -168,8 +169,8 @@ func TestCloseInDoubt(t *testing.T) {
 		s.control(TypeShutdown, 0, 0)
 		end(s)
 		s.pass(2 * time.Second)
-		if !s.c.Ready().Closed {
-			t.Errorf("%s: state %d", name, s.c.State())
+		if n := len(s.taken(TypeShutdown)); n != 1 || !s.c.Ready().Closed {
+			t.Errorf("%s: state %d, %d shutdowns", name, s.c.State(), n)
 		}
 	}
 }
@@ -187,5 +188,72 @@ func TestCloseWhileConnecting(t *testing.T) {
 		if !s.c.Ready().Closed || len(s.sent) != 0 {
 			t.Errorf("%s: closed %v, %d packets follow", name, s.c.Ready().Closed, len(s.sent))
 		}
+	}
+}
+
+// A peer of our own kind says that it heard the goodbye; it is not repeated
+// then. Other keep-alives mean nothing.
+func TestGoodbyeAnswered(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func(*script)
+		copies int
+	}{
+		{"nothing", func(*script) {}, goodbyeCopies},
+		{"keep-alive", func(s *script) { s.control(TypeKeepAlive, 0, 0) }, goodbyeCopies},
+		{"heard", func(s *script) { s.control(TypeKeepAlive, keepAliveHeard, 0) }, 1},
+		{"the peer's own", func(s *script) { s.control(TypeShutdown, 0, 0) }, 1},
+	} {
+		for name, end := range map[End]func(*script){
+			EndLocal:   func(s *script) { s.c.Close(s.now, time.Second) },
+			EndAborted: func(s *script) { s.c.Abort(s.now) },
+		} {
+			s := newConnectedScript(t, testConfig(1))
+			end(s)
+			s.step()
+			s.pass(ms)
+			c.answer(s)
+			if over := s.c.Ready().Closed; over != (c.copies == 1) {
+				t.Errorf("%s, end %d: closed %v after the answer", c.name, name, over)
+			}
+			s.pass(time.Second)
+			if n := len(s.taken(TypeShutdown)); n != c.copies || s.c.End() != name {
+				t.Errorf("%s: %d shutdowns, want %d; end %d, want %d", c.name, n, c.copies, s.c.End(), name)
+			}
+		}
+	}
+}
+
+// Whatever comes before it, one shutdown is sent.
+func TestGoodbyeAnsweredTooEarly(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.control(TypeKeepAlive, keepAliveHeard, 0)
+	if s.c.State() != StateConnected {
+		t.Fatalf("state %d", s.c.State())
+	}
+	s.c.Close(s.now, time.Second)
+	s.control(TypeKeepAlive, keepAliveHeard, 0)
+	s.pass(time.Second)
+	if n := len(s.taken(TypeShutdown)); n != 1 || s.c.End() != EndLocal {
+		t.Errorf("%d shutdowns, end %d", n, s.c.End())
+	}
+}
+
+// Every copy of the peer's shutdown is answered, since answers get lost too.
+func TestShutdownIsAnswered(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	for i := range 3 {
+		s.control(TypeShutdown, 0, 0)
+		answers := s.taken(TypeKeepAlive)
+		if len(answers) != 1 || answers[0].Info != keepAliveHeard || answers[0].Dst != peerSocket {
+			t.Errorf("copy %d: answered with %+v", i, answers)
+		}
+		s.pass(ms)
+	}
+	s.wait(time.Second)
+	s.take()
+	s.control(TypeShutdown, 0, 0)
+	if n := len(s.take()); n != 0 {
+		t.Errorf("%d packets after the end", n)
 	}
 }

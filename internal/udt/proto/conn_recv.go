@@ -67,10 +67,13 @@ func (c *Conn) onControl(now Instant, p []byte) {
 		c.onShutdown(now, ctl.Info)
 	case TypePeerError:
 		c.peerError, c.peerErrored = ctl.Info, true
-	case TypeKeepAlive, TypeCongestionWarning, TypeDropRequest, TypeUser:
-		// Keep-alives only say that the peer lives. Warnings are never sent
-		// by libudt and obeyed to no effect. Drop requests belong to
-		// messages, user packets to applications.
+	case TypeKeepAlive:
+		if ctl.Info == keepAliveHeard {
+			c.farewell(now)
+		}
+	case TypeCongestionWarning, TypeDropRequest, TypeUser:
+		// Warnings are never sent by libudt and obeyed to no effect. Drop
+		// requests belong to messages, user packets to applications.
 	}
 }
 

@@ -21,9 +21,9 @@ func (c *Conn) NextTimeout() (at Instant, ok bool) {
 	if c.state != StateConnecting {
 		at = min(at, c.naks.next(c.nakClock()))
 	}
-	if c.keepAlive || c.bye.pending || c.hasData() {
+	if c.keepAlive || c.bye.pending || c.bye.answer || c.hasData() {
 		due := Instant(0)
-		if !c.keepAlive && !c.bye.pending {
+		if !c.keepAlive && !c.bye.pending && !c.bye.answer {
 			due = c.pace.due()
 		}
 		if c.hold.active {
