@@ -12,10 +12,6 @@ import (
 	"github.com/udtcp/udtcp/internal/udt/udpio"
 )
 
-// readMessages is how many messages a read takes at most; each may be a run of
-// packets that the kernel put together.
-const readMessages = 8
-
 // Endpoint is one UDP socket with any number of connections on it.
 type Endpoint struct {
 	socket udpio.Socket
@@ -188,16 +184,10 @@ func (e *Endpoint) release() {
 func (e *Endpoint) read() {
 	defer close(e.readDone)
 	var msgs [readMessages]udpio.Message
-	size := udpio.MaxRead
-	if !e.socket.Info().GRO {
-		size = max(2048, e.cfg.MSS)
-	}
-	slab := make([]byte, readMessages*size)
-	for i := range msgs {
-		msgs[i].Buf = slab[i*size : (i+1)*size : (i+1)*size]
-	}
+	next, stop := e.batches(msgs[:])
+	defer stop()
 	for {
-		n, err := e.socket.ReadBatch(msgs[:])
+		n, err := next()
 		if err != nil {
 			e.broken(err)
 			return
@@ -207,6 +197,25 @@ func (e *Endpoint) read() {
 			e.sort(now, &msgs[i])
 		}
 	}
+}
+
+// batches returns a function that reads the next batch into msgs and returns
+// its size, and one to be called after the last. Large buffers are borrowed.
+func (e *Endpoint) batches(msgs []udpio.Message) (next func() (int, error), stop func()) {
+	info := e.socket.Info()
+	if r, ok := e.socket.(udpio.LentReader); ok && info.GRO {
+		l := &slabLender{}
+		return func() (int, error) { return r.ReadBatchLent(msgs, l) }, func() { l.TakeBack(msgs) }
+	}
+	if !info.Batch {
+		msgs = msgs[:1]
+	}
+	size := udpio.MaxRead
+	if !info.GRO {
+		size = max(2048, e.cfg.MSS)
+	}
+	cut(msgs, make([]byte, len(msgs)*size))
+	return func() (int, error) { return e.socket.ReadBatch(msgs) }, func() {}
 }
 
 // broken ends all connections and the listener: the socket reads no more.

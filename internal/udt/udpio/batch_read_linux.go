@@ -17,20 +17,31 @@ type reader struct {
 	try   func(fd uintptr) bool // the method receive, kept so that a call allocates nothing
 	drops dropCounter
 
-	n     int // messages wished
-	got   int
-	errno unix.Errno
+	lender Lender    // of the buffers of ms; nil if they are the caller's own
+	ms     []Message // of the call under way
+	n      int       // messages wished
+	got    int
+	errno  unix.Errno
 }
 
-func (b *batch) ReadBatch(ms []Message) (int, error) {
+func (b *batch) ReadBatch(ms []Message) (int, error) { return b.read(ms, nil) }
+
+// ReadBatchLent implements LentReader.
+func (b *batch) ReadBatchLent(ms []Message, l Lender) (int, error) { return b.read(ms, l) }
+
+func (b *batch) read(ms []Message, l Lender) (int, error) {
 	if len(ms) == 0 {
 		return 0, nil
 	}
 	r := &b.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.lender, r.ms = l, ms
+	defer func() { r.lender, r.ms = nil, nil }()
 	for {
-		r.prepare(ms)
+		if l == nil || ms[0].Buf != nil {
+			r.prepare(ms)
+		}
 		if err := b.raw.Read(r.try); err != nil {
 			return 0, closed(err)
 		}
@@ -45,8 +56,19 @@ func (b *batch) ReadBatch(ms []Message) (int, error) {
 
 // receive is one try; false asks the poller to wait for more.
 func (r *reader) receive(fd uintptr) bool {
+	if r.lender != nil && r.ms[0].Buf == nil {
+		r.lender.Lend(r.ms)
+		r.prepare(r.ms)
+	}
 	r.got, r.errno = recvmmsg(fd, r.slots.hdrs[:r.n])
-	return r.errno != unix.EAGAIN
+	if r.errno != unix.EAGAIN {
+		return true
+	}
+	if r.lender != nil {
+		r.lender.TakeBack(r.ms)
+		clear(r.slots.iovs)
+	}
+	return false
 }
 
 // prepare points the slots at the buffers of ms.

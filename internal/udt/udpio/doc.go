@@ -13,6 +13,7 @@
 // Where to look:
 //
 //	socket.go            the interface; Listen and FromConn
+//	lend.go              read buffers for sockets that mostly wait
 //	plain.go             one datagram a call, any system
 //	batch_linux.go       the batched socket; batch_read_linux.go and batch_write_linux.go its two halves
 //	mmsg_linux.go        recvmmsg, sendmmsg and the header arrays they want
