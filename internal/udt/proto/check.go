@@ -43,8 +43,8 @@ func (c *Conn) checkLoss() error {
 		if k.lost&^flight != 0 {
 			return fmt.Errorf("loss list: packets outside of the flight in chunk %d", n)
 		}
-		if k.lost != 0 && n < s.lostHint {
-			return fmt.Errorf("loss list: chunk %d is before the hint %d", n, s.lostHint)
+		if first, ok := s.losing.first(n); (ok && first == n) != (k.lost != 0) {
+			return fmt.Errorf("loss list: chunk %d has the losses %b, the set goes on with %d", n, k.lost, first)
 		}
 		total += bits.OnesCount64(k.lost)
 	}

@@ -3,6 +3,8 @@ package proto
 import (
 	"testing"
 	"time"
+
+	"github.com/udtcp/udtcp/internal/udt/simnet"
 )
 
 // An idle connection speaks each second: a libudt peer gives up only after 46.
@@ -83,5 +85,45 @@ func TestLose(t *testing.T) {
 	s.c.Lose(s.now)
 	if s.c.End() != EndLost || !s.c.Ready().Closed {
 		t.Errorf("end %d", s.c.End())
+	}
+}
+
+// An idle connection, never used or after a transfer, wants to be woken for
+// nothing but its keep-alive, once a second.
+func TestIdleTimers(t *testing.T) {
+	for _, size := range []int{0, 1_000_000} {
+		link := simnet.Params{Rate: 1e9, Delay: 5 * ms, Queue: 1 << 20, Loss: 0.001}
+		p := newPair(t, 1, link, link)
+		p.data(0, size)
+		p.data(1, size)
+		p.dial()
+		p.run(20*time.Second, p.delivered)
+		p.sleep(2 * time.Second)
+		var woken [2]int
+		const idle = 60
+		for end := p.now.Add(idle * time.Second); ; {
+			var due [2]Instant
+			for i, e := range p.ends {
+				at, ok := e.conn.NextTimeout()
+				if !ok {
+					at = never
+				}
+				due[i] = at
+			}
+			if !p.step(end) {
+				break
+			}
+			for i := range woken {
+				if due[i] <= p.now {
+					woken[i]++
+				}
+			}
+		}
+		const peerTimeouts = 2 // looks at when the peer was last heard
+		for i, n := range woken {
+			if n < idle-1 || n > idle+peerTimeouts {
+				t.Errorf("after %d bytes end %d is woken %d times in %d s", size, i, n, idle)
+			}
+		}
 	}
 }

@@ -105,12 +105,12 @@ func (b *recvBuffer) newChunk() *recvChunk {
 }
 
 // advance moves next over what is there.
-func (b *recvBuffer) advance() { b.next = b.runEnd(b.next, true) }
+func (b *recvBuffer) advance() { b.next = b.runEnd(b.next, b.high, true) }
 
 // runEnd returns the end of the run of packets from i on that are all there
-// (or, with there false, all missing), at most high.
-func (b *recvBuffer) runEnd(i packetIndex, there bool) packetIndex {
-	for i < b.high {
+// (or, with there false, all missing), at most to, which is at most high.
+func (b *recvBuffer) runEnd(i, to packetIndex, there bool) packetIndex {
+	for i < to {
 		n, slot := int64(i)/int64(b.slots), int(i)&(b.slots-1)
 		var m uint64 // bits of packets that end the run
 		if c := b.ring.get(n); c != nil {
@@ -121,22 +121,22 @@ func (b *recvBuffer) runEnd(i packetIndex, there bool) packetIndex {
 		}
 		m &= bitRange(slot, b.slots)
 		if m != 0 {
-			return min(b.high, packetIndex(n*int64(b.slots))+packetIndex(firstSet(m)))
+			return min(to, packetIndex(n*int64(b.slots))+packetIndex(firstSet(m)))
 		}
 		i = packetIndex((n + 1) * int64(b.slots))
 	}
-	return b.high
+	return to
 }
 
 // nextGap returns the first run of missing packets in from..to; ok is false
 // if nothing is missing there.
 func (b *recvBuffer) nextGap(from, to packetIndex) (first, end packetIndex, ok bool) {
-	first = b.runEnd(max(from, b.next), true)
 	to = min(to, b.high)
+	first = b.runEnd(max(from, b.next), to, true)
 	if first >= to {
 		return 0, 0, false
 	}
-	return first, min(to, b.runEnd(first, false)), true
+	return first, b.runEnd(first, to, false), true
 }
 
 // A View is a stretch of in-order data in the receive buffer. Its bytes stay

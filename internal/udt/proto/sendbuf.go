@@ -41,7 +41,7 @@ type sendBuffer struct {
 	filling         bool // a Fill is out: the packet it started in can't be sent
 
 	lostCount int
-	lostHint  int64 // no chunk before this one has lost packets
+	losing    chunkSet // chunks with lost packets
 
 	spare []*sendChunk
 	limbo []*sendChunk // acknowledged, but maybe still read by a send under way
@@ -115,6 +115,7 @@ func (b *sendBuffer) reserve() (f Fill, ok bool) {
 	if c == nil {
 		c = b.newChunk()
 		b.ring.put(int64(b.una)/int64(b.slots), n, c)
+		b.sizeLosing()
 	}
 	end := min(b.slots, slot+b.limit-int(at-b.una))
 	if end <= slot {
@@ -125,6 +126,20 @@ func (b *sendBuffer) reserve() (f Fill, ok bool) {
 		chunk: c, seq: at.seqOf(b.isn), slot: slot, used: used, end: end,
 		stride: b.stride, dst: b.dst, message: b.message, resumed: b.room > 0,
 	}, true
+}
+
+// sizeLosing lets the set of chunks with losses grow with the ring.
+func (b *sendBuffer) sizeLosing() {
+	if b.losing.room == len(b.ring.table) {
+		return
+	}
+	b.losing = makeChunkSet(len(b.ring.table))
+	first, _ := b.chunkOf(b.una)
+	for n := first; n < b.ring.end; n++ {
+		if c := b.ring.get(n); c != nil && c.lost != 0 {
+			b.losing.add(n)
+		}
+	}
 }
 
 func (b *sendBuffer) newChunk() *sendChunk {
@@ -264,19 +279,28 @@ func (b *sendBuffer) acknowledge(i packetIndex) int {
 	cur, slot := b.chunkOf(i)
 	for ; old < cur; old++ {
 		c := b.ring.get(old)
-		b.lostCount -= bits.OnesCount64(c.lost)
-		c.lost = 0
+		b.found(old, c, ^uint64(0))
 		b.ring.clear(old)
 		b.limbo = append(b.limbo, c)
 	}
 	if c := b.ring.get(cur); c != nil {
-		below := bitRange(0, slot)
-		b.lostCount -= bits.OnesCount64(c.lost & below)
-		c.lost &^= below
+		b.found(cur, c, bitRange(0, slot))
 	}
 	b.una = i
-	b.lostHint = max(b.lostHint, cur)
 	return n
+}
+
+// found takes slots of chunk number n off the loss list.
+func (b *sendBuffer) found(n int64, c *sendChunk, slots uint64) {
+	slots &= c.lost
+	if slots == 0 {
+		return
+	}
+	b.lostCount -= bits.OnesCount64(slots)
+	c.lost &^= slots
+	if c.lost == 0 {
+		b.losing.remove(n)
+	}
 }
 
 // settle says that no send is reading the buffer any more, so that chunks
@@ -295,7 +319,7 @@ func (b *sendBuffer) settle() {
 func (b *sendBuffer) trim() {
 	b.spare = nil
 	if b.held() == 0 && !b.filling {
-		b.ring = chunkRing[sendChunk]{}
+		b.ring, b.losing = chunkRing[sendChunk]{}, chunkSet{}
 	}
 }
 
@@ -318,7 +342,7 @@ func (b *sendBuffer) markLost(from, to packetIndex, after Instant) int {
 		if m != 0 {
 			c.lost |= m
 			marked += bits.OnesCount64(m)
-			b.lostHint = min(b.lostHint, n)
+			b.losing.add(n)
 		}
 		from += packetIndex(end - slot)
 	}
@@ -329,26 +353,22 @@ func (b *sendBuffer) markLost(from, to packetIndex, after Instant) int {
 // nextLost returns the lowest packet waiting for retransmission and how many
 // follow it directly in the same chunk.
 func (b *sendBuffer) nextLost() (first packetIndex, n int, ok bool) {
-	if b.lostCount == 0 {
+	lowest, _ := b.chunkOf(b.una)
+	k, ok := b.losing.first(lowest)
+	if !ok {
 		return 0, 0, false
 	}
-	for {
-		c := b.ring.get(b.lostHint)
-		if c == nil || c.lost == 0 {
-			b.lostHint++
-			continue
-		}
-		s := firstSet(c.lost)
-		n = firstSet(^(c.lost >> s))
-		return packetIndex(b.lostHint*int64(b.slots)) + packetIndex(s), n, true
-	}
+	c := b.ring.get(k)
+	s := firstSet(c.lost)
+	n = firstSet(^(c.lost >> s))
+	return packetIndex(k*int64(b.slots)) + packetIndex(s), n, true
 }
 
 // resent takes a run off the loss list.
 func (b *sendBuffer) resent(r run) {
 	m := bitRange(r.from, r.from+r.n)
-	b.lostCount -= bits.OnesCount64(r.chunk.lost & m)
-	r.chunk.lost &^= m
+	n, _ := b.chunkOf(r.first)
+	b.found(n, r.chunk, m)
 	r.chunk.rexmt |= m
 }
 
