@@ -57,6 +57,7 @@ type Conn struct {
 	end   End
 
 	server     bool
+	extended   bool // the peer is an end of ours
 	peerID     uint32
 	peerFlight int // packets the peer's handshake lets us have in flight
 	mss        int // negotiated

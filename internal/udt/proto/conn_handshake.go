@@ -50,7 +50,7 @@ func NewClient(now Instant, cfg Config) *Conn {
 	c.hs.request = Handshake{
 		Version: Version, SocketType: cfg.Type, ISN: cfg.ISN,
 		MSS: uint32(cfg.MSS), FlightFlag: uint32(cfg.Window),
-		Request: RequestInduction, ID: cfg.ID, IP: WireIP(cfg.PeerIP),
+		Request: RequestInduction, ID: cfg.ID, IP: WireIP(cfg.PeerIP), Info: extensionOffer,
 	}
 	c.hs.pending = true
 	c.timers.set(timerConnect, now.Add(cfg.ConnectTimeout))
@@ -75,6 +75,10 @@ func NewServer(now Instant, cfg Config, hs Handshake) *Conn {
 		active:  true,
 		until:   now.Add(earlyDataHold),
 	}
+	if hs.offered() {
+		c.extended = true
+		c.hold.response.Info = extensionAccept
+	}
 	c.establish(now, mss, hs.ID, clampFlight(hs.FlightFlag))
 	c.timers.set(timerHold, now.Add(earlyDataHold/2))
 	return c
@@ -93,15 +97,15 @@ func (c *Conn) RepeatResponse() {
 }
 
 // heard lifts the hold on early data. It is the first round trip of a
-// listener's end; a client may have taken its time, though, so that only less
-// than the guess is believed.
+// listener's end; a client of libudt may have taken its time, though, so that
+// only less than the guess is believed.
 func (c *Conn) heard(now Instant) {
 	if !c.hold.active {
 		return
 	}
 	c.hold.active = false
 	c.timers.clear(timerHold)
-	if d := now.Sub(c.hold.sentAt); c.hold.sent && d < initialRTT {
+	if d := now.Sub(c.hold.sentAt); c.hold.sent && (c.extended || d < initialRTT) {
 		c.sampleHandshake(d)
 	}
 }
@@ -155,6 +159,7 @@ func (c *Conn) onHandshake(now Instant, ctl Control) {
 		c.hs.pending = true
 		c.timers.clear(timerHandshake)
 	default:
+		h.Info = ctl.Info
 		c.onResponse(now, h)
 	}
 }
@@ -180,6 +185,7 @@ func (c *Conn) onResponse(now Instant, h Handshake) {
 	if c.hs.second == 1 { // else it isn't known which one this answers
 		c.sampleHandshake(now.Sub(c.hs.sentAt))
 	}
+	c.extended = h.accepted()
 	c.establish(now, mss, h.ID, clampFlight(h.FlightFlag))
 	c.keepAlive = true // lets the listener know that its data may come
 	if c.rcv.next > 0 {

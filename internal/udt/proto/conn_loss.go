@@ -10,6 +10,11 @@ const (
 	// packet that no NAK spoke of: libudt acknowledges a full-size last
 	// packet only after 100 ms.
 	tailTimeout = 120 * time.Millisecond
+	// promptACK is the most that an extended peer takes to acknowledge a packet,
+	// and something for timers that are late.
+	promptACK = syn + syn/2
+	// maxTail is the longest tail that is repeated as a whole.
+	maxTail = 16
 	// earlyTimeout replaces it while the peer was never heard from: it may
 	// have missed the response and with it the first data (trap H3).
 	earlyTimeout = 30 * time.Millisecond
@@ -162,22 +167,38 @@ func (c *Conn) lossTimeout() Instant {
 		return never
 	}
 	sent := chunk.sent[slot]
-	spread := c.ackRTT.spread()
-	if !c.ackRTT.measured {
-		spread = c.rtt.spread()
+	rtt := &c.ackRTT
+	if !rtt.measured {
+		rtt = &c.rtt
 	}
-	wait := spread + 2*syn
+	wait := rtt.spread() + 2*syn
 	switch {
 	case c.hold.active:
 		wait = earlyTimeout
 	case chunk.rexmt&(1<<slot) == 0 || c.snd.inFlight() == 1:
-		wait = max(wait, tailTimeout)
+		if !c.extended {
+			wait = max(wait, tailTimeout)
+		}
 		sent = max(sent, c.progressAt)
 	}
-	if c.backoff > 0 {
-		wait = min(wait<<min(c.backoff, 6), outageProbe)
+	at := sent.Add(c.backedOff(wait))
+	if c.extended && !c.hold.active {
+		// Nothing was sent since: this is the tail, and its ACK is overdue.
+		// Little is lost by repeating it too early, a round trip by doing so
+		// too late (RFC 8985, section 7, waits for two).
+		wait = rtt.srtt + min(4*rtt.rttvar, rtt.srtt/4) + promptACK
+		tail := max(chunk.sent[slot], c.snd.lastSent(c.snd.next-1))
+		at = min(at, tail.Add(c.backedOff(wait)))
 	}
-	return sent.Add(wait)
+	return at
+}
+
+// backedOff lengthens a wait that was in vain.
+func (c *Conn) backedOff(wait time.Duration) time.Duration {
+	if c.backoff == 0 {
+		return wait
+	}
+	return min(wait<<min(c.backoff-1, 6), outageProbe)
 }
 
 // onLossTimeout repeats the lowest unacknowledged packet and the last one:
@@ -199,11 +220,27 @@ func (c *Conn) onLossTimeout(now Instant) {
 		n += c.snd.markLost(c.snd.una+1, c.snd.una+packetIndex(c.probe), after)
 	}
 	n += c.snd.markLost(c.snd.next-1, c.snd.next, after)
+	n += c.repeatTail(now)
 	c.count.SendLoss += int64(n)
-	if c.hold.active {
-		return // no sign of congestion: the peer may not know yet that it is connected
+	if c.hold.active || c.extended && c.backoff == 1 {
+		return // no sign of congestion: the peer may not know yet that it is connected, or it is a mere probe
 	}
 	c.refreshPath(now)
 	c.cc.OnTimeout(&c.path)
 	c.applyRate()
+}
+
+// repeatTail repeats a short tail as a whole, but for what was sent less than a
+// round trip ago. An extended peer would have acknowledged any of it or reported
+// what is missing, so all of it is lost, and asking first costs a round trip.
+func (c *Conn) repeatTail(now Instant) (n int) {
+	if !c.extended || c.snd.inFlight() > maxTail {
+		return 0
+	}
+	for i := c.snd.una + 1; i < c.snd.next; i++ {
+		if c.snd.lastSent(i) <= now.Add(-c.ackRTT.srtt) {
+			n += c.snd.markLost(i, i+1, now)
+		}
+	}
+	return n
 }

@@ -80,6 +80,9 @@ func faultySeed(t testing.TB, seed uint64) *pair {
 	} else {
 		p.ends[0].cfg.ISN = Seq(p.rng.Uint32() & SeqMask)
 	}
+	if seed%3 == 0 {
+		p.plain()
+	}
 	p.data(0, p.rng.IntN(600_000))
 	p.data(1, p.rng.IntN(2)*p.rng.IntN(200_000))
 	p.dial()

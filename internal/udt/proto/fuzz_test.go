@@ -111,6 +111,7 @@ func FuzzAcceptor(f *testing.F) {
 		}
 		ctl, isControl := ParseControl(b)
 		sent, isHandshake := ParseHandshake(ctl.Body)
+		sent.Info = ctl.Info
 		good := isControl && isHandshake && jar.Valid(now, from, sent.Cookie)
 		switch verdict {
 		case VerdictIgnore:

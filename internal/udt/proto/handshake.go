@@ -46,6 +46,7 @@ type Handshake struct {
 	ID         uint32      // socket ID of the sender of this handshake
 	Cookie     uint32      // opaque to the client
 	IP         [16]byte    // as on the wire; see WireIP
+	Info       uint32      // not of the body: the header's additional-info word (extension.go)
 }
 
 // ParseHandshake reads a handshake body. Longer bodies are accepted and their
@@ -82,14 +83,14 @@ func (h Handshake) Append(b []byte) []byte {
 
 // appendHandshake appends a whole handshake packet.
 func appendHandshake(b []byte, h Handshake, dst uint32) []byte {
-	b = Control{Type: TypeHandshake, Dst: dst}.Append(b)
+	b = Control{Type: TypeHandshake, Info: h.Info, Dst: dst}.Append(b)
 	return h.Append(b)
 }
 
 // appendRequest appends a connection request, stamped with the time in
 // microseconds; 0 would be no stamp.
 func appendRequest(b []byte, h Handshake, stamp uint32) []byte {
-	b = Control{Type: TypeHandshake, Timestamp: max(1, stamp)}.Append(b)
+	b = Control{Type: TypeHandshake, Info: h.Info, Timestamp: max(1, stamp)}.Append(b)
 	return h.Append(b)
 }
 

@@ -44,6 +44,7 @@ func (a *Acceptor) Handle(now Instant, from netip.AddrPort, b, buf []byte) (Verd
 	if h.Version != Version || h.SocketType != a.typ || h.MSS < MinMSS {
 		return VerdictReply, h, Reject(ctl, h, buf)
 	}
+	h.Info = ctl.Info
 	return VerdictAccept, h, nil
 }
 

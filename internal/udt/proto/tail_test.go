@@ -1,0 +1,163 @@
+package proto
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/udtcp/udtcp/internal/udt/simnet"
+)
+
+// plain makes the listener of a pair one that knows no extension, as libudt's:
+// it answers with an additional-info word of zero.
+func (p *pair) plain() {
+	next := p.ends[1].onPacket
+	p.ends[1].onPacket = func(b []byte) [][]byte {
+		if c, ok := ParseControl(b); ok && hasRequest(c, RequestConclusion) {
+			binary.BigEndian.PutUint32(b[4:], 0)
+		}
+		if next != nil {
+			return next(b)
+		}
+		return [][]byte{b}
+	}
+}
+
+// The last packets of a transfer are lost, and with them what is to repair
+// that; how long it takes until all is delivered.
+func TestTailLossIsRepaired(t *testing.T) {
+	const packets = 300
+	for _, c := range []struct {
+		name   string
+		tail   int     // packets lost at the end
+		copies int     // times each is lost
+		naks   int     // NAKs lost
+		trips  float64 // most round trips
+		waits  int     // and most times the ACK clock on top
+		plain  bool
+	}{
+		{name: "the last packet", tail: 1, copies: 1, trips: 2, waits: 1},
+		{name: "a short tail", tail: 7, copies: 1, trips: 2, waits: 1},
+		{name: "a tail of 16", tail: 16, copies: 1, trips: 2, waits: 1},
+		{name: "a long tail", tail: 100, copies: 1, trips: 3, waits: 1},
+		{name: "a long tail and a NAK", tail: 100, copies: 1, naks: 1, trips: 4.5, waits: 2},
+		{name: "the last packet twice", tail: 1, copies: 2, trips: 3.5, waits: 2},
+		{name: "a short tail twice", tail: 7, copies: 2, trips: 3.5, waits: 2},
+		{name: "a short tail three times", tail: 7, copies: 3, trips: 6.3, waits: 4},
+		{name: "the last packet, to libudt", tail: 1, copies: 1, trips: 3, waits: 0, plain: true},
+		{name: "a short tail, to libudt", tail: 7, copies: 1, trips: 4, waits: 0, plain: true},
+	} {
+		for _, rtt := range []time.Duration{10 * ms, 60 * ms, 200 * ms} {
+			t.Run(fmt.Sprintf("%s, %v", c.name, rtt), func(t *testing.T) {
+				link := simnet.Params{Rate: 50e6, Delay: rtt / 2, Queue: 1 << 20}
+				p := newPair(t, 1, link, link)
+				p.ends[0].cfg.Controller = NewFixed(40e6)
+				p.data(0, packets*1456)
+				seen := map[Seq]int{}
+				var lost Instant
+				p.ends[0].onPacket = func(b []byte) [][]byte {
+					d, ok := ParseData(b)
+					if ok && d.Seq.Sub(1000) >= packets-c.tail {
+						seen[d.Seq]++
+						if seen[d.Seq] == 1 {
+							lost = p.now
+						}
+						if seen[d.Seq] <= c.copies {
+							return nil
+						}
+					}
+					return [][]byte{b}
+				}
+				naks := 0
+				p.ends[1].onPacket = func(b []byte) [][]byte {
+					if ctl, ok := ParseControl(b); ok && ctl.Type == TypeNAK {
+						if naks++; naks <= c.naks {
+							return nil
+						}
+					}
+					return [][]byte{b}
+				}
+				limit := time.Duration(c.trips*float64(rtt)) + promptACK*time.Duration(c.waits)
+				limit += time.Duration(c.tail) * 300 * time.Microsecond // to send it again
+				if c.plain {
+					p.plain()
+					limit += tailTimeout
+				}
+				p.dial()
+				p.run(5*time.Second, p.delivered)
+				p.intact()
+				if p.ends[0].conn.extended == c.plain {
+					t.Fatal("the ends do not know each other")
+				}
+				if took := p.now.Sub(lost); took > limit {
+					t.Errorf("delivered %v after the last loss, want %v", took, limit)
+				}
+				if n := p.ends[0].conn.count.Retransmitted; n > int64(c.tail*c.copies)+8 {
+					t.Errorf("%d packets sent again for a tail of %d", n, c.tail)
+				}
+			})
+		}
+	}
+}
+
+// No tail is repeated where nothing is lost, however late its ACK may be by the
+// rules.
+func TestTailIsNotRepeatedInVain(t *testing.T) {
+	for _, rtt := range []time.Duration{0, ms, 10 * ms, 60 * ms, 200 * ms} {
+		link := simnet.Params{Rate: 50e6, Delay: rtt / 2, Queue: 1 << 20, Jitter: rtt / 20}
+		p := newPair(t, 1, link, link)
+		p.data(0, 200*1456)
+		all := p.ends[0].toSend
+		p.ends[0].toSend = nil
+		p.dial()
+		for n := 0; n < len(all); {
+			n = min(len(all), n+1456*(1+p.rng.IntN(20)))
+			p.ends[0].toSend = all[:n]
+			if c := p.ends[0].conn; c.State() == StateConnected {
+				p.service(p.ends[0])
+			}
+			p.sleep(time.Duration(p.rng.IntN(80)) * ms)
+		}
+		p.run(5*time.Second, p.delivered)
+		if n := p.ends[0].conn.count.Retransmitted; n > 0 {
+			t.Errorf("round trip %v: %d packets sent again", rtt, n)
+		}
+	}
+}
+
+// The ends of a connection know each other, and nobody is taken for one of ours
+// who does not say so: not a listener that echoes what it doesn't know.
+func TestExtensionIsAgreed(t *testing.T) {
+	link := simnet.Params{Delay: ms}
+	p := newPair(t, 1, link, link)
+	p.dial()
+	p.sleep(10 * ms)
+	if !p.ends[0].conn.extended || !p.ends[1].conn.extended {
+		t.Error("two ends of ours do not know each other")
+	}
+	for info, want := range map[uint32]bool{0: false, 1: false, extensionOffer: false, extensionAccept: true} {
+		s := newClientScript(t, testConfig(1))
+		if c, ok := ParseControl(s.sent[0].b); !ok || c.Info != extensionOffer {
+			t.Fatalf("the request %x offers nothing", s.sent[0].b)
+		}
+		h := testChallenge(testConfig(1))
+		h.Info = extensionOffer // comes back from every listener
+		s.handshake(h)
+		h = testResponse(testConfig(1))
+		h.Info = info
+		s.handshake(h)
+		if s.c.State() != StateConnected || s.c.extended != want {
+			t.Errorf("an answer with %#x: state %d, extended %v", info, s.c.State(), s.c.extended)
+		}
+	}
+	for info, want := range map[uint32]uint32{0: 0, 1: 0, extensionOffer: extensionAccept, extensionAccept: 0} {
+		h := testRequest(1000)
+		h.Info = info
+		s := &script{t: t, c: NewServer(0, testConfig(1), h)}
+		s.step()
+		if c, ok := ParseControl(s.sent[0].b); !ok || c.Info != want || s.c.extended != (want != 0) {
+			t.Errorf("a request with %#x: %x, extended %v", info, s.sent[0].b, s.c.extended)
+		}
+	}
+}
