@@ -84,9 +84,6 @@ type joint struct {
 	closing atomic.Bool // standard input ended and the link is being closed by us
 }
 
-// catBuffer is how much is copied at a time, bytes.
-const catBuffer = 256 << 10
-
 // run copies until it is over; the link is closed when it returns. It does not wait for a read of standard input that
 // nothing can end.
 func (j *joint) run(ctx context.Context) error {
@@ -123,20 +120,12 @@ func (j *joint) run(ctx context.Context) error {
 
 // send copies standard input to the link. At its end, unless we stay, it drains and closes the link.
 func (j *joint) send() error {
-	buf := make([]byte, catBuffer)
-	for {
-		n, err := j.stdin.Read(buf)
-		if n > 0 {
-			if _, werr := j.m.Write(buf[:n]); werr != nil {
-				return &linkFault{werr}
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
+	in := newCatInput(j.stdin, &j.m.out)
+	if _, err := io.Copy(j.m.link, in); err != nil {
+		if in.failure() != nil {
 			return fail(exitLocalIO, "", "standard input: %w", err)
 		}
+		return &linkFault{err}
 	}
 	if j.stay {
 		return nil
@@ -148,24 +137,75 @@ func (j *joint) send() error {
 	return nil
 }
 
-// receive copies the link to standard output until the peer closes, which is nil. Bytes count once they are written
-// there, so what progress shows has really come out.
+// receive copies the link to standard output until the peer closes, which is nil.
 func (j *joint) receive() error {
-	buf := make([]byte, catBuffer)
-	for {
-		n, err := j.m.link.Read(buf)
-		if n > 0 {
-			written, werr := j.stdout.Write(buf[:n])
-			j.m.in.Add(int64(written))
-			if werr != nil {
-				return fail(exitLocalIO, "", "standard output: %w", werr)
-			}
+	out := &catOutput{w: j.stdout, taken: &j.m.in}
+	if _, err := io.Copy(out, j.m.link); err != nil {
+		if out.err != nil {
+			return fail(exitLocalIO, "", "standard output: %w", err)
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return &linkFault{err}
-		}
+		return &linkFault{err}
 	}
+	return nil
+}
+
+// catInput is standard input on its way to the link. Bytes count once more is asked for: then the link has them.
+type catInput struct {
+	r      io.Reader
+	given  *atomic.Int64
+	latest int   // bytes of the last read, not yet counted
+	err    error // of r, its end included
+}
+
+// catFile is a catInput that the link may read straight into its packets.
+type catFile struct {
+	catInput
+	v vectorReader
+}
+
+// catSource is either of them.
+type catSource interface {
+	io.Reader
+	failure() error // why reading ended, nil if it is the link that failed
+}
+
+func newCatInput(r io.Reader, given *atomic.Int64) catSource {
+	if v := vectored(r); v != nil {
+		return &catFile{catInput{r: r, given: given}, v}
+	}
+	return &catInput{r: r, given: given}
+}
+
+func (c *catInput) Read(p []byte) (int, error) {
+	return c.count(func() (int, error) { return c.r.Read(p) })
+}
+
+func (c *catFile) ReadVector(bufs [][]byte) (int, error) {
+	return c.count(func() (int, error) { return c.v.ReadVector(bufs) })
+}
+
+func (c *catInput) count(read func() (int, error)) (int, error) {
+	c.given.Add(int64(c.latest))
+	c.latest, c.err = read()
+	return c.latest, c.err
+}
+
+func (c *catInput) failure() error {
+	if errors.Is(c.err, io.EOF) {
+		return nil
+	}
+	return c.err
+}
+
+// catOutput is standard output. Bytes count once they are written there, so what progress shows has really come out.
+type catOutput struct {
+	w     io.Writer
+	taken *atomic.Int64
+	err   error // of w
+}
+
+func (c *catOutput) Write(p []byte) (n int, err error) {
+	n, c.err = c.w.Write(p)
+	c.taken.Add(int64(n))
+	return n, c.err
 }

@@ -20,6 +20,12 @@ type link interface {
 	MSS() int
 	// CongestionControl names what decides on the rate.
 	CongestionControl() string
+	// A link may be an io.ReaderFrom and an io.WriterTo as well.
+}
+
+// vectorReader is a source that a link's ReadFrom reads straight into its packets.
+type vectorReader interface {
+	ReadVector(bufs [][]byte) (int, error)
 }
 
 // listener takes connections.

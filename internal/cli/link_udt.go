@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"net/netip"
 
 	"github.com/udtcp/udtcp/internal/udt"
@@ -50,3 +51,6 @@ func (o linkOptions) udt() *udt.Config {
 	}
 	return c
 }
+
+// vectored returns r as a vectorReader, nil if it cannot be one.
+func vectored(r io.Reader) vectorReader { return udt.Vectored(r) }

@@ -40,12 +40,7 @@ func (s *perfStream) send() error {
 	final := make(chan error, 1)
 	go func() { final <- s.readReports() }()
 	src := &recordSource{s: s, block: perfPattern(), until: s.hello.time, left: s.hello.bytes}
-	var err error
-	if to, ok := s.l.(io.ReaderFrom); ok {
-		_, err = to.ReadFrom(src)
-	} else {
-		err = src.writeTo(s.l)
-	}
+	err := src.writeTo(s.l)
 	if err == nil {
 		s.sender = tally{bytes: s.sent.Load(), elapsed: time.Since(s.start), cpu: cpuTime() - s.cpu0}
 		_, err = s.l.Write(appendTally(nil, recordEnd, s.sender))
@@ -86,12 +81,7 @@ func (s *perfStream) receive() error {
 	stop := make(chan struct{})
 	reports := make(chan error, 1)
 	go func() { reports <- s.writeReports(sink, stop) }()
-	var err error
-	if from, ok := s.l.(io.WriterTo); ok {
-		_, err = from.WriteTo(sink)
-	} else {
-		_, err = io.CopyBuffer(onlyWriter{sink}, onlyReader{s.l}, make([]byte, perfBlock))
-	}
+	_, err := io.Copy(sink, s.l) // a link that is an io.WriterTo shows its packets where they lie
 	close(stop)
 	reportErr := <-reports
 	if !sink.ended {
@@ -168,7 +158,6 @@ type recordSource struct {
 	block []byte        // a whole record; never written to
 	until time.Duration // 0: no limit
 	left  int64         // bytes still to give; meaningful where hello.bytes is not 0
-	rest  []byte        // of the record begun
 }
 
 // next gives the next record, nil when it is over.
@@ -190,17 +179,6 @@ func (r *recordSource) next() []byte {
 	}
 	r.s.sent.Add(size)
 	return b
-}
-
-func (r *recordSource) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		if r.rest = r.next(); r.rest == nil {
-			return 0, io.EOF
-		}
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
 }
 
 func (r *recordSource) writeTo(w io.Writer) error {
@@ -285,12 +263,6 @@ func (r *recordSink) step() error {
 	}
 	return nil
 }
-
-// onlyWriter and onlyReader hide what else a value can do, so that io.CopyBuffer uses the buffer it was given.
-type (
-	onlyWriter struct{ io.Writer }
-	onlyReader struct{ io.Reader }
-)
 
 // perfTest is all streams of one test.
 type perfTest struct {

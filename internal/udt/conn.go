@@ -152,17 +152,39 @@ func readError(end proto.End) error {
 
 // Write implements net.Conn. It returns when everything is in the send buffer,
 // not when it has arrived; Close waits for that.
-func (c *Conn) Write(p []byte) (int, error) {
+func (c *Conn) Write(p []byte) (int, error) { return c.write(load{bytes: p}) }
+
+// A load is what is to be put into the send buffer: bytes, or a stage of
+// packets.
+type load struct {
+	bytes []byte
+	stage *proto.Stage
+}
+
+func (l *load) empty() bool { return len(l.bytes) == 0 && (l.stage == nil || l.stage.Len() == 0) }
+
+// fill puts what fits into f and returns how much that was.
+func (l *load) fill(f *proto.Fill) int {
+	if l.stage != nil {
+		return f.Take(l.stage)
+	}
+	n := f.Copy(l.bytes)
+	l.bytes = l.bytes[n:]
+	return n
+}
+
+// write puts all of l into the send buffer and returns how much it could.
+func (c *Conn) write(l load) (int, error) {
 	if err := c.writing.enter(c.closing); err != nil {
 		return 0, c.fail("write", err)
 	}
 	defer c.writing.leave()
 	total := 0
-	for total < len(p) {
+	for !l.empty() {
 		if err := c.writing.check(c.closing); err != nil {
 			return total, c.fail("write", err)
 		}
-		n, err := c.writeNow(p[total:])
+		n, err := c.writeNow(&l)
 		total += n
 		if err == nil && n == 0 {
 			err = c.writing.wait(c.closing)
@@ -174,9 +196,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return total, nil
 }
 
-// writeNow copies what fits into one piece of the send buffer. The copying
+// writeNow fills what there is of one piece of the send buffer. The filling
 // itself is done without the lock.
-func (c *Conn) writeNow(p []byte) (int, error) {
+func (c *Conn) writeNow(l *load) (int, error) {
 	c.mu.Lock()
 	if err := c.peerError; err != nil {
 		c.peerError = nil
@@ -193,7 +215,7 @@ func (c *Conn) writeNow(p []byte) (int, error) {
 		return 0, writeError(end)
 	}
 	c.mu.Unlock()
-	n := f.Copy(p)
+	n := l.fill(&f)
 	c.mu.Lock()
 	c.p.Commit(c.now(), &f)
 	c.changed()

@@ -3,6 +3,7 @@ package udt_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"testing"
@@ -27,14 +28,49 @@ var smallWindow = udt.Config{Window: 64 << 10}
 func readCall(c *udt.Conn) (int, error)  { return c.Read(make([]byte, 100)) }
 func writeCall(c *udt.Conn) (int, error) { return c.Write(make([]byte, 1<<20)) }
 
-// stalledWays are tests' two ways to block on the client.
+// fillUp writes until the peer, which reads nothing, has no room left.
+func fillUp(t *testing.T, c *udt.Conn) {
+	t.Helper()
+	if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := c.Write(make([]byte, 1<<20))
+	if n == 0 || n == 1<<20 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the peer reads nothing: wrote %d, %v", n, err)
+	}
+	if err := c.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// readAlong has the peer read all that comes.
+func readAlong(_ *testing.T, server *udt.Conn) func() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 1<<16)
+		for {
+			if _, err := server.Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	return func() { server.Close(); <-done }
+}
+
+// leaveReadingAlone is for the other direction of a blocked write.
+func leaveReadingAlone(c *udt.Conn) (int, error) { return 0, c.SetReadDeadline(time.Time{}) }
+
+func writeX(c *udt.Conn) (int, error) { return c.Write([]byte("x")) }
+
+// stalledWays are tests' ways to block on the client.
 var stalledWays = []stalled{
 	{
 		name:  "read",
 		stall: func(*testing.T, *udt.Conn) {},
 		call:  readCall,
 		limit: (*udt.Conn).SetReadDeadline,
-		other: func(c *udt.Conn) (int, error) { return c.Write([]byte("x")) },
+		other: writeX,
 		ease: func(t *testing.T, server *udt.Conn) func() {
 			if _, err := server.Write([]byte("data")); err != nil {
 				t.Error(err)
@@ -43,38 +79,33 @@ var stalledWays = []stalled{
 		},
 	},
 	{
-		name: "write",
-		stall: func(t *testing.T, c *udt.Conn) {
-			t.Helper()
-			if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
-				t.Fatal(err)
-			}
-			n, err := c.Write(make([]byte, 1<<20))
-			if n == 0 || n == 1<<20 || !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Fatalf("the peer reads nothing: wrote %d, %v", n, err)
-			}
-			if err := c.SetWriteDeadline(time.Time{}); err != nil {
-				t.Fatal(err)
-			}
+		name:  "write to",
+		stall: func(*testing.T, *udt.Conn) {},
+		call: func(c *udt.Conn) (int, error) {
+			n, err := c.WriteTo(io.Discard)
+			return int(n), err
 		},
-		call:  writeCall,
-		limit: (*udt.Conn).SetWriteDeadline,
-		other: func(c *udt.Conn) (int, error) {
-			return 0, c.SetReadDeadline(time.Time{}) // reading is not affected
-		},
+		limit: (*udt.Conn).SetReadDeadline,
+		other: writeX,
 		ease: func(t *testing.T, server *udt.Conn) func() {
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				buf := make([]byte, 1<<16)
-				for {
-					if _, err := server.Read(buf); err != nil {
-						return
-					}
-				}
-			}()
-			return func() { server.Close(); <-done }
+			if err := write(server, []byte("data")); err != nil {
+				t.Error(err)
+			}
+			closed := start(func() (int, error) { return 0, server.Close() })
+			return func() { <-closed }
 		},
+	},
+	{
+		name: "write", stall: fillUp, limit: (*udt.Conn).SetWriteDeadline, other: leaveReadingAlone, ease: readAlong,
+		call: writeCall,
+	},
+	{
+		name: "read from", stall: fillUp, limit: (*udt.Conn).SetWriteDeadline, other: leaveReadingAlone, ease: readAlong,
+		call: func(c *udt.Conn) (int, error) { return readFrom(c, bytes.NewReader(make([]byte, 1<<20))) },
+	},
+	{
+		name: "read vectors from", stall: fillUp, limit: (*udt.Conn).SetWriteDeadline, other: leaveReadingAlone, ease: readAlong,
+		call: func(c *udt.Conn) (int, error) { return readFrom(c, vectors{bytes.NewReader(make([]byte, 1<<20))}) },
 	},
 }
 

@@ -161,12 +161,17 @@ func (b *recvBuffer) peek() (v View, ok bool) {
 	return View{chunk: b.ring.get(n), slot: slot, end: end, offset: b.offset, stride: b.stride}, true
 }
 
-// Next returns unread bytes of one packet, nil when the View is used up.
-func (v *View) Next() []byte {
+// Next returns at most most unread bytes that lie together in memory: those of
+// one packet and, while packets are full, of the ones behind it. It is nil when
+// the View is used up.
+func (v *View) Next(most int) []byte {
 	for v.slot < v.end {
-		base := v.slot * v.stride
-		if p := v.chunk.buf[base+v.offset : base+int(v.chunk.lens[v.slot])]; len(p) > 0 {
-			return p
+		from, last := v.slot*v.stride+v.offset, v.slot
+		for last+1 < v.end && int(v.chunk.lens[last]) == v.stride && (last+1)*v.stride-from < most {
+			last++
+		}
+		if to := last*v.stride + int(v.chunk.lens[last]); to > from {
+			return v.chunk.buf[from:min(to, from+most)]
 		}
 		v.slot, v.offset, v.taken = v.slot+1, 0, v.taken+1 // an empty packet
 	}
@@ -176,8 +181,9 @@ func (v *View) Next() []byte {
 // Advance says that n bytes of Next were taken.
 func (v *View) Advance(n int) {
 	v.offset += n
-	if v.offset >= int(v.chunk.lens[v.slot]) {
-		v.slot, v.offset, v.taken = v.slot+1, 0, v.taken+1
+	for v.slot < v.end && v.offset >= int(v.chunk.lens[v.slot]) {
+		v.offset -= int(v.chunk.lens[v.slot])
+		v.slot, v.taken = v.slot+1, v.taken+1
 	}
 }
 
@@ -185,7 +191,7 @@ func (v *View) Advance(n int) {
 func (v *View) Copy(p []byte) int {
 	total := 0
 	for total < len(p) {
-		src := v.Next()
+		src := v.Next(len(p) - total)
 		if src == nil {
 			break
 		}

@@ -97,6 +97,7 @@ type Fill struct {
 	dst     uint32
 	message uint32
 	resumed bool // slot was partly filled before
+	adopted bool // chunk came from a Stage
 	filled  int  // bytes added
 }
 
@@ -212,6 +213,9 @@ func (b *sendBuffer) commit(f *Fill) {
 	n := int64(b.tail) / int64(b.slots)
 	if f.resumed {
 		n = int64(b.tail-1) / int64(b.slots)
+	}
+	if f.adopted {
+		b.ring.put(int64(b.una)/int64(b.slots), n, f.chunk)
 	}
 	b.tail = packetIndex(n*int64(b.slots)) + packetIndex(f.slot)
 	b.room = 0

@@ -20,6 +20,9 @@ type sendModel struct {
 	now     Instant
 	fill    *Fill
 	sending []sendingRun
+	stage   Stage
+	staged  []byte // what stage has
+	ways    map[string]int
 }
 
 // sendingRun is memory handed out for a send that is still under way.
@@ -28,6 +31,7 @@ type sendingRun struct{ mem, copied []byte }
 // Writes, sends, losses and acknowledgements in any order leave the buffer
 // with the packets of the model.
 func TestSendBufferModel(t *testing.T) {
+	ways := map[string]int{}
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		mss := []int{MinMSS, 300, 1500}[r.IntN(3)]
@@ -36,7 +40,7 @@ func TestSendBufferModel(t *testing.T) {
 		}
 		m := &sendModel{
 			t: t, r: r, b: &sendBuffer{},
-			lost: map[packetIndex]bool{}, again: map[packetIndex]bool{}, sentAt: map[packetIndex]Instant{},
+			lost: map[packetIndex]bool{}, again: map[packetIndex]bool{}, sentAt: map[packetIndex]Instant{}, ways: ways,
 		}
 		m.b.init(Seq(SeqMask-r.IntN(100)), mss, 55, 1+r.IntN(300))
 		m.b.message = maxMessage - 20
@@ -48,6 +52,9 @@ func TestSendBufferModel(t *testing.T) {
 				t.Fatalf("seed %d, MSS %d, step %d", seed, mss, step)
 			}
 		}
+	}
+	if ways["moved"] < 100 || ways["copied"] < 100 {
+		t.Errorf("stages %v", ways)
 	}
 }
 
@@ -141,7 +148,12 @@ func (m *sendModel) write() {
 		p[i] = x
 	}
 	before := m.b.space()
-	n := m.fill.Copy(p)
+	var n int
+	if m.r.IntN(2) == 0 {
+		p, n = m.take()
+	} else {
+		n = m.fill.Copy(p)
+	}
 	if n > before {
 		m.t.Errorf("took %d bytes where there was space for %d", n, before)
 	}
@@ -162,6 +174,40 @@ func (m *sendModel) write() {
 		m.packets[last] = append(m.packets[last], p[:k]...)
 		p = p[k:]
 	}
+}
+
+// take fills m.fill from the stage, which is filled before if it is empty. It
+// returns what the stage had and how much of that was taken.
+func (m *sendModel) take() (p []byte, n int) {
+	if m.stage.Len() == 0 {
+		most := m.b.aim(&m.stage)
+		if m.r.IntN(2) == 0 {
+			most = 1 + m.r.IntN(most)
+		}
+		m.staged = make([]byte, most)
+		got := 0
+		for _, b := range m.stage.Vector(nil, most) {
+			for i := range b {
+				b[i] = byte(m.r.Uint32())
+			}
+			got += copy(m.staged[got:], b)
+		}
+		if got != most {
+			m.t.Errorf("room for %d bytes of %d", got, most)
+		}
+		m.stage.Filled(most)
+	}
+	n = m.fill.Take(&m.stage)
+	way := "copied"
+	if m.fill.adopted {
+		way = "moved"
+	}
+	m.ways[way]++
+	p, m.staged = m.staged, m.staged[n:]
+	if m.stage.Len() != len(m.staged) {
+		m.t.Errorf("%d bytes left of %d", m.stage.Len(), len(m.staged))
+	}
+	return p, n
 }
 
 // transmitted checks a run's packets as they go on the wire.
