@@ -23,8 +23,9 @@
 //     a system call, a channel operation or the copying of data: Read and
 //     Write reserve a piece of the buffer under the lock, copy without it and
 //     commit under it again. ReadFrom has files and pipes read straight into
-//     packets, which then are moved into the buffer; WriteTo writes from it. Conn.changed compares what is possible with
-//     before, in one place, and wakes who waits.
+//     packets, which then are moved into the buffer; WriteTo writes from it.
+//     Conn.changed compares what is possible with before, in one place, and
+//     wakes who waits.
 //
 // # Ends
 //
