@@ -67,6 +67,7 @@ func runCat(ctx context.Context, a *app, o *catOptions, args []string) error {
 	}
 	stopReport()
 	st := l.Stats(false)
+	a.closeBuffers(l, &st)
 	a.outcome = outcome{bytes: m.moved(), elapsed: time.Since(began), stats: &st}
 	if err == nil {
 		a.out.detail("%s sent, %s received in %s", formatSize(m.out.Load()), formatSize(m.in.Load()), formatSeconds(a.outcome.elapsed))

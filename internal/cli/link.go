@@ -20,6 +20,8 @@ type link interface {
 	MSS() int
 	// CongestionControl names what decides on the rate.
 	CongestionControl() string
+	// SocketBuffers tells how large the kernel's buffers are.
+	SocketBuffers() socketBuffers
 	// A link may be an io.ReaderFrom and an io.WriterTo as well.
 }
 

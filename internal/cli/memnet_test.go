@@ -23,6 +23,7 @@ type memNet struct {
 	asked     []linkOptions // of all dials and listens
 	dialled   []netip.AddrPort
 	aborts    int
+	tune      func(*memLink) // changes a link that was dialled; nil: nothing
 }
 
 func newMemNet() *memNet { return &memNet{listeners: map[uint16]*memListener{}, last: 40000} }
@@ -50,6 +51,9 @@ func (n *memNet) Dial(ctx context.Context, _ string, remote netip.AddrPort, o li
 	there, back := n.pipe(), n.pipe()
 	here := &memLink{net: n, in: back, out: there, local: from, remote: remote}
 	peer := &memLink{net: n, in: there, out: back, local: remote, remote: from}
+	if n.tune != nil {
+		n.tune(here)
+	}
 	select {
 	case l.queue <- peer:
 		return here, nil
@@ -198,6 +202,8 @@ type memLink struct {
 	net           *memNet
 	in, out       *memPipe
 	local, remote netip.AddrPort
+	buffers       socketBuffers
+	tune          func(*stats) // changes what Stats says; nil: nothing
 }
 
 func (l *memLink) Read(b []byte) (int, error)  { return l.in.Read(b) }
@@ -222,7 +228,15 @@ func (l *memLink) Abort() error {
 	return nil
 }
 
-func (l *memLink) Stats(bool) stats                 { return stats{MsRTT: 12.5, PktRcvLossTotal: 3} }
+func (l *memLink) Stats(bool) stats {
+	st := stats{MsRTT: 12.5, PktRcvLossTotal: 3}
+	if l.tune != nil {
+		l.tune(&st)
+	}
+	return st
+}
+
+func (l *memLink) SocketBuffers() socketBuffers     { return l.buffers }
 func (l *memLink) MSS() int                         { return 1500 }
 func (l *memLink) CongestionControl() string        { return "native" }
 func (l *memLink) LocalAddr() net.Addr              { return net.UDPAddrFromAddrPort(l.local) }

@@ -83,8 +83,8 @@ func TestEventKeys(t *testing.T) {
 		{progressEvent{}, "bytes total goodput_bps stats"},
 		{endEvent{}, "exit_code reason files bytes resumed_bytes seconds goodput_bps digest digest_algorithm stats"},
 		{stats{}, "ms_timestamp pkt_sent_total pkt_recv_total pkt_snd_loss_total pkt_rcv_loss_total pkt_retrans_total " +
-			"pkt_sent_ack_total pkt_recv_ack_total pkt_sent_nak_total pkt_recv_nak_total us_snd_duration_total " +
-			"pkt_sent pkt_recv pkt_snd_loss pkt_rcv_loss pkt_retrans pkt_sent_ack pkt_recv_ack pkt_sent_nak pkt_recv_nak us_snd_duration " +
+			"pkt_sent_ack_total pkt_recv_ack_total pkt_sent_nak_total pkt_recv_nak_total us_snd_duration_total pkt_sock_drop_total " +
+			"pkt_sent pkt_recv pkt_snd_loss pkt_rcv_loss pkt_retrans pkt_sent_ack pkt_recv_ack pkt_sent_nak pkt_recv_nak us_snd_duration pkt_sock_drop " +
 			"mbps_send_rate mbps_recv_rate us_pkt_snd_period pkt_flow_window pkt_congestion_window pkt_flight_size ms_rtt " +
 			"mbps_bandwidth byte_avail_snd_buf byte_avail_rcv_buf"},
 	} {

@@ -35,6 +35,7 @@ func runPerfTest(ctx context.Context, a *app, o *commonOptions, t *perfTest, pee
 	elapsed := time.Since(began)
 	st := t.stats(false)
 	first := t.streams[0]
+	a.closeBuffers(first.l, &st)
 	sum := &perfSummary{Direction: "receive", Streams: len(t.streams), Emulated: t.emulated, CPU: (cpuTime() - cpu).Seconds()}
 	if first.sends {
 		sum.Direction = "send"
@@ -80,8 +81,14 @@ func (s *perfStream) received() tally {
 // stats are those of all streams together.
 func (t *perfTest) stats(clear bool) stats {
 	all := make([]stats, len(t.streams))
+	seen := make(map[string]bool, len(t.streams))
 	for i, s := range t.streams {
 		all[i] = s.l.Stats(clear)
+		if at := s.l.LocalAddr().String(); seen[at] {
+			all[i].PktSockDrop, all[i].PktSockDropTotal = 0, 0 // the same socket's
+		} else {
+			seen[at] = true
+		}
 	}
 	return mergeStats(all)
 }
@@ -133,6 +140,7 @@ func (p *perfTable) interval(lines bool) {
 		p.last[i] = r
 	}
 	st := p.t.stats(true)
+	p.a.checkBuffers(p.t.streams[0].l, &st)
 	ev := progressEvent{Bytes: total, GoodputBPS: goodput, Stats: &st, Peer: p.peer}
 	if n := p.t.total(); n > 0 {
 		ev.Total = &n

@@ -45,7 +45,7 @@ func (a *app) report(l link, peer string, carries payload, read func() sample) (
 	show := o.progress || a.env.StderrTerminal && !o.quiet && !o.noProgress && !mixed
 	drawBar := show && a.env.StderrTerminal && !a.env.dumb() && peer == ""
 	r.lines = show && !drawBar
-	if !show && a.events == nil {
+	if !show && a.events == nil && a.out.verbosity < 0 {
 		return func() {}
 	}
 	if drawBar {
@@ -92,6 +92,7 @@ func (r *reporter) interval() {
 	now := time.Now()
 	s := r.sample()
 	st := r.l.Stats(true)
+	r.a.checkBuffers(r.l, &st)
 	s.rtt = statRTT(&st)
 	goodput := rate(s.bytes-r.lastBytes, now.Sub(r.last))
 	r.last, r.lastBytes = now, s.bytes

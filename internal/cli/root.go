@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,8 @@ type app struct {
 	signals *signals
 	opts    *commonOptions // of the command that runs; nil until its flags are read
 	outcome outcome        // what the command amounted to, for the event "end"
+
+	buffersTold sync.Once // that the socket's buffers are too small
 }
 
 // Main runs the command line args (without the program's name) and gives the exit status.

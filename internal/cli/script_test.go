@@ -48,6 +48,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Values[processes{}] = map[string]*scriptProcess{}
+			for _, name := range inherited {
+				env.Setenv(name, os.Getenv(name))
+			}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -71,6 +74,9 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 	})
 }
+
+// inherited are variables of the whole test run that udtcp gets, unless a script sets them otherwise.
+var inherited = []string{"GOCOVERDIR", "GORACE", "UDTCP_NO_GSO", "UDTCP_NO_GRO", "UDTCP_NO_MMSG"}
 
 // patience is how long a script waits for anything.
 const patience = 60 * time.Second
@@ -109,8 +115,8 @@ func launch(ts *testscript.TestScript, args []string) *scriptProcess {
 	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
-	for _, name := range []string{"GOCOVERDIR", "GORACE", "UDTCP_NO_GSO", "UDTCP_NO_GRO", "UDTCP_NO_MMSG"} { // of the whole test run
-		p.cmd.Env = append(p.cmd.Env, name+"="+os.Getenv(name))
+	for _, name := range inherited {
+		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	p.cmd.Stdout = io.MultiWriter(p.stdout, p.all)
 	p.cmd.Stderr = io.MultiWriter(p.stderr, p.all)

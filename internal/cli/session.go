@@ -91,6 +91,7 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 	stopReport()
 	stopWatch()
 	st := l.Stats(false)
+	a.closeBuffers(l, &st)
 	out := outcome{
 		peer: peer, files: res.Files, bytes: res.Bytes, resumed: res.Resumed, elapsed: time.Since(began),
 		digest: res.Digest, digestAlgorithm: string(res.DigestAlgorithm), stats: &st,

@@ -9,6 +9,9 @@ import (
 // stats are a connection's counters, UDT's perfmon.
 type stats = udt.Stats
 
+// socketBuffers are the kernel's buffers for a connection, as they are and as they should be.
+type socketBuffers = udt.SocketBuffers
+
 func statRTT(s *stats) time.Duration { return time.Duration(s.MsRTT * float64(time.Millisecond)) }
 
 // statLoss is the packets found lost in the interval, by the side that notices: the sender learns from the receiver's
@@ -49,6 +52,8 @@ func mergeStats(all []stats) stats {
 		m.PktRecvNAKTotal += s.PktRecvNAKTotal
 		m.UsSndDurationTotal = max(m.UsSndDurationTotal, s.UsSndDurationTotal)
 
+		m.PktSockDropTotal += s.PktSockDropTotal
+
 		m.PktSent += s.PktSent
 		m.PktRecv += s.PktRecv
 		m.PktSndLoss += s.PktSndLoss
@@ -59,6 +64,7 @@ func mergeStats(all []stats) stats {
 		m.PktSentNAK += s.PktSentNAK
 		m.PktRecvNAK += s.PktRecvNAK
 		m.UsSndDuration = max(m.UsSndDuration, s.UsSndDuration)
+		m.PktSockDrop += s.PktSockDrop
 		m.MbpsSendRate += s.MbpsSendRate
 		m.MbpsRecvRate += s.MbpsRecvRate
 

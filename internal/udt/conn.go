@@ -20,6 +20,7 @@ type Conn struct {
 	remote   netip.AddrPort
 	epoch    time.Time
 	linger   time.Duration
+	drops    uint64 // of the socket, before the connection
 
 	mu     sync.Mutex // guards what follows; never held across a system call
 	p      *proto.Conn
@@ -50,6 +51,7 @@ func newConn(e *Endpoint, remote netip.AddrPort, now time.Time) *Conn {
 		remote:    remote,
 		epoch:     now,
 		linger:    e.cfg.Linger,
+		drops:     e.SocketInfo().Drops,
 		wakeAt:    awake,
 		wake:      make(chan struct{}, 1),
 		connected: make(chan struct{}),
@@ -324,10 +326,17 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 
 // Stats returns UDT's perfmon; clear starts a new interval.
 func (c *Conn) Stats(clear bool) Stats {
+	drops := int64(c.endpoint.SocketInfo().Drops - c.drops)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	return c.perf.snapshot(time.Duration(now), c.p.Stats(now), clear)
+	return c.perf.snapshot(time.Duration(now), c.p.Stats(now), drops, clear)
+}
+
+// SocketBuffers tells how large the UDP socket's buffers are.
+func (c *Conn) SocketBuffers() SocketBuffers {
+	info, cfg := c.endpoint.SocketInfo(), &c.endpoint.cfg
+	return SocketBuffers{Read: info.ReadBuffer, Write: info.WriteBuffer, WantRead: cfg.ReadBuffer, WantWrite: cfg.WriteBuffer}
 }
 
 // MSS returns the negotiated packet size in bytes, headers included.

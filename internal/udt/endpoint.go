@@ -45,6 +45,7 @@ func NewEndpoint(s udpio.Socket, cfg Config) *Endpoint {
 		peers:    map[peerKey]*Conn{},
 		readDone: make(chan struct{}),
 	}
+	e.trace("socket %v: %s", e.LocalAddr(), abilities(s.Info()))
 	go e.read()
 	return e
 }

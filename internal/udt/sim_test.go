@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,6 +149,14 @@ type tap struct {
 	mu   sync.Mutex
 	keep func(to netip.AddrPort, b []byte) bool
 	fail error
+
+	drops atomic.Uint64 // to be told on top of the socket's own
+}
+
+func (s *tap) Info() udpio.Info {
+	i := s.Socket.Info()
+	i.Drops += s.drops.Load()
+	return i
 }
 
 // breakWrites makes all sending fail from now on.

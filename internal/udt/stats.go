@@ -19,6 +19,7 @@ type Counts struct {
 	PktSentNAK    int64
 	PktRecvNAK    int64
 	UsSndDuration int64 // microseconds with data to deliver
+	PktSockDrop   int64 // dropped by the kernel for lack of room in the UDP socket's buffer; all its connections'
 }
 
 // Stats is UDT's perfmon (TRACEINFO). The keys of its JSON form are udtcp's.
@@ -35,6 +36,7 @@ type Stats struct {
 	PktSentNAKTotal    int64 `json:"pkt_sent_nak_total"`
 	PktRecvNAKTotal    int64 `json:"pkt_recv_nak_total"`
 	UsSndDurationTotal int64 `json:"us_snd_duration_total"`
+	PktSockDropTotal   int64 `json:"pkt_sock_drop_total"` // see Counts
 
 	// Since the counters were last cleared.
 	PktSent       int64   `json:"pkt_sent"`
@@ -47,6 +49,7 @@ type Stats struct {
 	PktSentNAK    int64   `json:"pkt_sent_nak"`
 	PktRecvNAK    int64   `json:"pkt_recv_nak"`
 	UsSndDuration int64   `json:"us_snd_duration"`
+	PktSockDrop   int64   `json:"pkt_sock_drop"`
 	MbpsSendRate  float64 `json:"mbps_send_rate"` // payload, taking every packet for full
 	MbpsRecvRate  float64 `json:"mbps_recv_rate"`
 
@@ -67,14 +70,15 @@ type perfmon struct {
 	at      time.Duration // age of the connection then
 }
 
-// snapshot makes a Stats and clears the interval's counters if asked to.
-func (m *perfmon) snapshot(age time.Duration, p proto.Stats, clear bool) Stats {
+// snapshot makes a Stats and clears the interval's counters if asked to. drops
+// are those of the socket since the connection began.
+func (m *perfmon) snapshot(age time.Duration, p proto.Stats, drops int64, clear bool) Stats {
 	total := Counts{
 		PktSent: p.DataSent, PktRecv: p.DataReceived,
 		PktSndLoss: p.SendLoss, PktRcvLoss: p.ReceiveLoss, PktRetrans: p.Retransmitted,
 		PktSentACK: p.ACKSent, PktRecvACK: p.ACKReceived,
 		PktSentNAK: p.NAKSent, PktRecvNAK: p.NAKReceived,
-		UsSndDuration: p.SendDuration.Microseconds(),
+		UsSndDuration: p.SendDuration.Microseconds(), PktSockDrop: drops,
 	}
 	was := m.cleared
 	s := Stats{
@@ -89,6 +93,7 @@ func (m *perfmon) snapshot(age time.Duration, p proto.Stats, clear bool) Stats {
 		PktSentNAKTotal: total.PktSentNAK, PktSentNAK: total.PktSentNAK - was.PktSentNAK,
 		PktRecvNAKTotal: total.PktRecvNAK, PktRecvNAK: total.PktRecvNAK - was.PktRecvNAK,
 		UsSndDurationTotal: total.UsSndDuration, UsSndDuration: total.UsSndDuration - was.UsSndDuration,
+		PktSockDropTotal: total.PktSockDrop, PktSockDrop: total.PktSockDrop - was.PktSockDrop,
 
 		UsPktSndPeriod:      float64(p.Period) / float64(time.Microsecond),
 		PktFlowWindow:       p.FlowWindow,
@@ -108,4 +113,11 @@ func (m *perfmon) snapshot(age time.Duration, p proto.Stats, clear bool) Stats {
 		m.cleared, m.at = total, age
 	}
 	return s
+}
+
+// SocketBuffers are the kernel's buffers of a connection's UDP socket, in
+// bytes: as they are, 0 if unknown, and as Config wants them.
+type SocketBuffers struct {
+	Read, Write         int
+	WantRead, WantWrite int
 }

@@ -188,7 +188,7 @@ func TestStatsJSON(t *testing.T) {
 		"pkt_rcv_loss", "pkt_retrans", "pkt_sent_ack", "pkt_recv_ack", "pkt_sent_nak", "pkt_recv_nak",
 		"us_snd_duration", "mbps_send_rate", "mbps_recv_rate", "us_pkt_snd_period", "pkt_flow_window",
 		"pkt_congestion_window", "pkt_flight_size", "ms_rtt", "mbps_bandwidth", "byte_avail_snd_buf",
-		"byte_avail_rcv_buf",
+		"byte_avail_rcv_buf", "pkt_sock_drop_total", "pkt_sock_drop",
 	} {
 		if _, ok := m[key]; !ok {
 			t.Errorf("no %q", key)
@@ -198,4 +198,34 @@ func TestStatsJSON(t *testing.T) {
 	if len(m) > 0 {
 		t.Errorf("keys nobody knows: %v", m)
 	}
+}
+
+// What the kernel drops for lack of room counts from the connection's begin on.
+func TestStatsSocketDrops(t *testing.T) {
+	simulate(t, simConfig{}, func(t *testing.T, s *sim) {
+		s.server.sock.drops.Store(5)
+		_, server := s.pair()
+		for _, c := range []struct {
+			drops           uint64
+			total, interval int64
+			clear           bool
+		}{{5, 0, 0, false}, {12, 7, 7, false}, {13, 8, 8, true}, {13, 8, 0, false}, {20, 15, 7, false}} {
+			s.server.sock.drops.Store(c.drops)
+			if st := server.Stats(c.clear); st.PktSockDropTotal != c.total || st.PktSockDrop != c.interval {
+				t.Errorf("%d drops: %d, %d in the interval; want %d, %d", c.drops, st.PktSockDropTotal, st.PktSockDrop, c.total, c.interval)
+			}
+		}
+	})
+}
+
+func TestSocketBuffers(t *testing.T) {
+	connected(t, simConfig{server: udt.Config{ReadBuffer: 1 << 30, WriteBuffer: 1 << 29}}, func(t *testing.T, s *sim, client, server *udt.Conn) {
+		granted := s.server.SocketInfo().ReadBuffer
+		if b := server.SocketBuffers(); b != (udt.SocketBuffers{Read: granted, WantRead: 1 << 30, WantWrite: 1 << 29}) || granted == 0 {
+			t.Errorf("%+v", b)
+		}
+		if b := client.SocketBuffers(); b.WantRead != udt.DefaultSocketBuffer || b.WantWrite != udt.DefaultSocketBuffer {
+			t.Errorf("%+v", b)
+		}
+	})
 }
