@@ -58,6 +58,11 @@ bench-loopback: build ## udtcp, libudt, TCP and bare UDP beside each other; BENC
 	$(GO) build -o bin/ ./scripts/measure ./scripts/tlspeer
 	scripts/bench-loopback.sh
 
+.PHONY: bench-wan
+bench-wan: build ## files over modelled wide-area links: udtcp, TCP, libudt; needs root; BENCH_WAN_SUITES and more
+	if scripts/install-deps.sh interop 2>/dev/null; then $(MAKE) --no-print-directory peers; fi
+	scripts/bench-wan.sh
+
 .PHONY: demo
 demo: build ## real files and pipes over loopback, compared, with throughput, RTT and loss
 	scripts/demo.sh

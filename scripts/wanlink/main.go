@@ -30,7 +30,8 @@ Makes two hosts, near (10.99.0.1) and far (10.99.0.2), each a network namespace,
 them through a modelled link until SIGINT, SIGTERM or -limit. Needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN) and
 /dev/net/tun. The namespaces have no name: nothing is left behind, whatever ends the program.
 
-The first line on standard output tells where they are, the last what the link did with the packets:
+The first line on standard output tells where they are, the second when the first packet came, and the last what the
+link did with the packets:
 
   {"event":"up","near":"/proc/7/fd/3","far":"/proc/7/fd/5",...}
   nsenter --net=/proc/7/fd/5 iperf3 -s -1 &
@@ -45,7 +46,8 @@ PATH is settings with commas between them, such as rate=500Mbit,rtt=100ms,loss=0
   outage=5s:2s      nothing passes for 2 s; may be repeated     step=5s:250Mbit   another rate; may be repeated
   duplicate=1%      packets that come twice                     seed=7            other fates
 
-Times of outages and steps count from the first packet.
+Times of outages and steps count from the first packet. The exit status is 0 when the link was there, 3 where
+namespaces or TUN devices are not to be had, 2 for what is wrong with the arguments, 1 for anything else.
 
 flags:
 `
@@ -65,8 +67,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "wanlink:", err)
 		os.Exit(2)
 	}
-	if err := run(o); err != nil {
+	err = run(o)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "wanlink:", err)
+	}
+	switch {
+	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, os.ErrNotExist):
+		os.Exit(3) // namespaces and TUN devices are not to be had here
+	case err != nil:
 		os.Exit(1)
 	}
 }
@@ -114,6 +122,11 @@ func run(o options) error {
 	}()
 
 	out := json.NewEncoder(os.Stdout)
+	r.begun = func() {
+		if err := out.Encode(map[string]any{"event": "begin", "time": time.Now()}); err != nil {
+			r.stop() // nobody is there any more
+		}
+	}
 	fd := func(n int) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n) }
 	if err := out.Encode(map[string]string{
 		"event": "up", "near": fd(near.namespace), "far": fd(far.namespace),

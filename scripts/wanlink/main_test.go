@@ -98,6 +98,7 @@ func TestLink(t *testing.T) {
 	r := &relay{
 		there: newDirection(hosts[0].tun, hosts[1].tun, path.There, 1, extraDelay{}),
 		back:  newDirection(hosts[1].tun, hosts[0].tun, path.Back, 2, extraDelay{}),
+		begun: func() {},
 	}
 	ended := make(chan error)
 	go func() { ended <- r.run() }()

@@ -27,7 +27,8 @@ const (
 // relay carries packets in both directions. One thread does it all.
 type relay struct {
 	there, back *direction
-	started     int64 // when the first packet came, ns on the monotonic clock; 0 before
+	started     int64  // when the first packet came, ns on the monotonic clock; 0 before
+	begun       func() // called then
 	stopped     atomic.Bool
 }
 
@@ -79,6 +80,7 @@ func (r *relay) clock() int64 {
 func (r *relay) begin() int64 {
 	if r.started == 0 {
 		r.started = monotonic()
+		r.begun()
 	}
 	return r.clock()
 }

@@ -1,0 +1,185 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/udtcp/udtcp/internal/udt/simnet"
+)
+
+// peerNames are all who take part, ours first.
+func (r *runner) peerNames() []string { return append(append([]string(nil), r.ours...), r.others...) }
+
+// isOurs tells udtcp's controllers from the peers to compare with.
+func isOurs(peer string) bool { return peer == "bbr" || peer == "native" }
+
+// title is how a column is headed.
+func title(peer string) string {
+	if isOurs(peer) {
+		return "udtcp " + peer
+	}
+	return strings.Replace(peer, "tcp-", "TCP ", 1)
+}
+
+// cell shows a run: goodput in Mbit/s and share, "<" where it did not finish.
+func cell(res *result) string {
+	switch {
+	case res.Error != "":
+		return "failed"
+	case !res.Finished:
+		return fmt.Sprintf("<%.3g", res.Goodput/1e6)
+	}
+	return fmt.Sprintf("%.3g %.2f", res.Goodput/1e6, res.Share)
+}
+
+// heading prints what a suite is about and the names of its columns.
+func heading(s suite, names ...string) {
+	fmt.Printf("\n%s: %s\n%-24s", s.name, s.about, "")
+	for _, n := range names {
+		fmt.Printf("%15s", n)
+	}
+	fmt.Println()
+}
+
+// runFiles moves one file over each link by each peer: Mbit/s and link share. For ours follow, controller by controller,
+// the share without the first and last second, packets sent again in percent, and the mean of the smoothed round-trip
+// time in ms.
+func runFiles(r *runner, s suite) error {
+	var names []string
+	for _, p := range r.peerNames() {
+		names = append(names, title(p))
+	}
+	for _, cc := range r.ours {
+		names = append(names, cc+" steady", "retr %", "rtt ms")
+	}
+	heading(s, names...)
+	for _, l := range s.links {
+		if !r.wanted(l.name) {
+			continue
+		}
+		fmt.Printf("%-24s", l.name)
+		var more []string
+		for _, p := range r.peerNames() {
+			res, _, err := r.transferOver(s.name, l, p)
+			if err != nil {
+				return err
+			}
+			if err := r.keep(res); err != nil {
+				return err
+			}
+			fmt.Printf("%15s", cell(res))
+			if isOurs(p) {
+				more = append(more, figure("%.3f", res.Steady), figure("%.2f", res.Retransmitted*100), figure("%.1f", res.RTT*1000))
+			}
+		}
+		for _, m := range more {
+			fmt.Printf("%15s", m)
+		}
+		fmt.Println()
+	}
+	return nil
+}
+
+// figure shows a number that was measured.
+func figure(format string, v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+// measured runs ours over each link and shows what measure finds in each trace. A measure of -1 was never reached.
+func (r *runner) measured(s suite, names []string, measure func(t *trace, p simnet.Path) map[string]float64) error {
+	heading(s, append([]string{"Mbit/s share"}, names...)...)
+	for _, l := range s.links {
+		if !r.wanted(l.name) {
+			continue
+		}
+		path, err := simnet.ParsePath(l.path)
+		if err != nil {
+			return err
+		}
+		for _, cc := range r.ours {
+			res, t, err := r.transferOver(s.name, l, cc)
+			if err != nil {
+				return err
+			}
+			if res.Error == "" {
+				res.Measures = measure(t, path)
+			}
+			if err := r.keep(res); err != nil {
+				return err
+			}
+			fmt.Printf("%-24s%15s", l.name+" "+cc, cell(res))
+			for _, n := range names {
+				v, ok := res.Measures[n]
+				switch {
+				case !ok:
+					fmt.Printf("%15s", "-")
+				case v < 0:
+					fmt.Printf("%15s", "never")
+				default:
+					fmt.Printf("%15.3f", v)
+				}
+			}
+			fmt.Println()
+		}
+	}
+	return nil
+}
+
+// runShort tells how many round-trip times little work takes.
+func runShort(r *runner, s suite) error {
+	return r.measured(s, []string{"seconds", "rtts"}, func(t *trace, p simnet.Path) map[string]float64 {
+		rtt := (p.There.Delay + p.Back.Delay).Seconds()
+		return map[string]float64{"seconds": t.seconds, "rtts": t.seconds / rtt}
+	})
+}
+
+// runOutage tells how long after an outage data arrives again, and what that is beyond a round-trip time.
+func runOutage(r *runner, s suite) error {
+	return r.measured(s, []string{"resumed s", "beyond rtt s"}, func(t *trace, p simnet.Path) map[string]float64 {
+		o := p.There.Outages[0]
+		end := t.at(t.began) + (o.At + o.For).Seconds()
+		// What was under way when the outage came arrives after its beginning, half a round-trip time at the most.
+		idle := bytesAt(t.received, end)
+		for _, v := range t.received {
+			if v.At > end && float64(v.Bytes) > idle {
+				rtt := (p.There.Delay + p.Back.Delay).Seconds()
+				return map[string]float64{"resumed s": v.At - end, "beyond rtt s": max(0, v.At-end-rtt)}
+			}
+		}
+		return map[string]float64{"resumed s": -1}
+	})
+}
+
+// runSteps tells how many round-trip times after the rate fell the smoothed round-trip time is back within 1.5 times
+// the base, and how many after it rose nine tenths of the new rate arrive.
+func runSteps(r *runner, s suite) error {
+	return r.measured(s, []string{"down rtts", "up rtts"}, func(t *trace, p simnet.Path) map[string]float64 {
+		rtt := (p.There.Delay + p.Back.Delay).Seconds()
+		out := map[string]float64{"down rtts": -1, "up rtts": -1}
+		down := t.at(t.began) + p.There.Steps[0].At.Seconds()
+		up := t.at(t.began) + p.There.Steps[1].At.Seconds()
+		for _, v := range t.sent {
+			if v.At > down+rtt && v.At < up && v.RTT <= 1.5*rtt {
+				out["down rtts"] = (v.At - down) / rtt
+				break
+			}
+		}
+		full := p.There
+		full.Rate = p.There.Steps[1].Rate
+		for i, v := range t.received {
+			if i == 0 || v.At-interval.Seconds() < up {
+				continue
+			}
+			if goodput(t.received, v.At-interval.Seconds(), v.At) >= 0.9*capacity(full) {
+				out["up rtts"] = (v.At - up) / rtt
+				break
+			}
+		}
+		return out
+	})
+}
