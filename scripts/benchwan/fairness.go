@@ -65,7 +65,9 @@ func runFairness(r *runner, s suite) error {
 			v, err := r.compete(c, cc)
 			r.runs++
 			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
+				r.failed++
+				say("  %s failed: %v", c.name, err)
+				continue
 			}
 			v.Suite = s.name
 			if err := r.keep(v); err != nil {

@@ -138,48 +138,51 @@ func runShort(r *runner, s suite) error {
 	})
 }
 
-// runOutage tells how long after an outage data arrives again, and what that is beyond a round-trip time.
+// runOutage measures what outage does.
 func runOutage(r *runner, s suite) error {
-	return r.measured(s, []string{"resumed s", "beyond rtt s"}, func(t *trace, p simnet.Path) map[string]float64 {
-		o := p.There.Outages[0]
-		end := t.at(t.began) + (o.At + o.For).Seconds()
-		// What was under way when the outage came arrives after its beginning, half a round-trip time at the most.
-		idle := bytesAt(t.received, end)
-		for _, v := range t.received {
-			if v.At > end && float64(v.Bytes) > idle {
-				rtt := (p.There.Delay + p.Back.Delay).Seconds()
-				return map[string]float64{"resumed s": v.At - end, "beyond rtt s": max(0, v.At-end-rtt)}
-			}
-		}
-		return map[string]float64{"resumed s": -1}
-	})
+	return r.measured(s, []string{"resumed s", "beyond rtt s"}, outage)
 }
 
-// runSteps tells how many round-trip times after the rate fell the smoothed round-trip time is back within 1.5 times
-// the base, and how many after it rose nine tenths of the new rate arrive.
+// outage tells how long after an outage data arrives again, and what that is beyond a round-trip time.
+func outage(t *trace, p simnet.Path) map[string]float64 {
+	o := p.There.Outages[0]
+	end := t.at(t.began) + (o.At + o.For).Seconds()
+	idle := bytesAt(t.received, end)
+	for _, v := range t.received {
+		if v.At > end && float64(v.Bytes) > idle {
+			rtt := (p.There.Delay + p.Back.Delay).Seconds()
+			return map[string]float64{"resumed s": v.At - end, "beyond rtt s": max(0, v.At-end-rtt)}
+		}
+	}
+	return map[string]float64{"resumed s": -1}
+}
+
+// runSteps measures what steps does.
 func runSteps(r *runner, s suite) error {
-	return r.measured(s, []string{"down rtts", "up rtts"}, func(t *trace, p simnet.Path) map[string]float64 {
-		rtt := (p.There.Delay + p.Back.Delay).Seconds()
-		out := map[string]float64{"down rtts": -1, "up rtts": -1}
-		down := t.at(t.began) + p.There.Steps[0].At.Seconds()
-		up := t.at(t.began) + p.There.Steps[1].At.Seconds()
-		for _, v := range t.sent {
-			if v.At > down+rtt && v.At < up && v.RTT <= 1.5*rtt {
-				out["down rtts"] = (v.At - down) / rtt
-				break
-			}
+	return r.measured(s, []string{"down rtts", "up rtts"}, steps)
+}
+
+// steps tells how many round-trip times after the rate fell the smoothed round-trip time is back within 1.5 times the
+// base, and how many after it rose nine tenths of the new rate arrive. -1 is never.
+func steps(t *trace, p simnet.Path) map[string]float64 {
+	rtt := (p.There.Delay + p.Back.Delay).Seconds()
+	out := map[string]float64{"down rtts": -1, "up rtts": -1}
+	down := t.at(t.began) + p.There.Steps[0].At.Seconds()
+	up := t.at(t.began) + p.There.Steps[1].At.Seconds()
+	for _, v := range t.sent {
+		if v.At > down+rtt && v.At < up && v.RTT <= 1.5*rtt {
+			out["down rtts"] = (v.At - down) / rtt
+			break
 		}
-		full := p.There
-		full.Rate = p.There.Steps[1].Rate
-		for i, v := range t.received {
-			if i == 0 || v.At-interval.Seconds() < up {
-				continue
-			}
-			if goodput(t.received, v.At-interval.Seconds(), v.At) >= 0.9*capacity(full) {
-				out["up rtts"] = (v.At - up) / rtt
-				break
-			}
+	}
+	risen := p.There
+	risen.Rate = p.There.Steps[1].Rate
+	for _, v := range t.received {
+		from := v.At - 2*interval.Seconds() // of one sample alone the rate is coarse
+		if from >= up && goodput(t.received, from, v.At) >= 0.9*capacity(risen) {
+			out["up rtts"] = (v.At - up) / rtt
+			break
 		}
-		return out
-	})
+	}
+	return out
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // interval is how often the ends of a transfer tell how far they are.
-const interval = 100 * time.Millisecond
+const interval = 50 * time.Millisecond
 
 // patience is how long a receiver may take to come up and to end after its sender.
 const patience = 15 * time.Second

@@ -78,7 +78,11 @@ func tcpReceive(address, name string) error {
 	counted := &counter{to: f}
 	stop := every(func() error { return tell("progress", map[string]any{"bytes": counted.n.Load()}) })
 	_, err = io.CopyBuffer(counted, struct{ io.Reader }{c}, make([]byte, 1<<18))
-	err = errors.Join(err, stop(), f.Sync(), f.Close())
+	syncErr := f.Sync()
+	if errors.Is(syncErr, unix.EINVAL) {
+		syncErr = nil // a device such as /dev/null, which has nothing to sync
+	}
+	err = errors.Join(err, stop(), syncErr, f.Close())
 	if err == nil {
 		_, err = c.Write([]byte{1})
 	}

@@ -16,8 +16,8 @@ import (
 
 const (
 	// nap is how long the relay sleeps while packets flow. What comes or falls due meanwhile is handled together: at
-	// 500 Mb/s four packets, each less than 0.1 ms late, for a quarter of the wake-ups.
-	nap = 100 * time.Microsecond
+	// 500 Mb/s eight packets, each less than 0.2 ms late, for an eighth of the wake-ups.
+	nap = 200 * time.Microsecond
 	// rest is the longest it sleeps when nothing flows, and so how soon it notices that it is to stop.
 	rest = 50 * time.Millisecond
 	// readBatch is the most packets read from one side before the other has its turn.
