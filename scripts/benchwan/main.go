@@ -62,7 +62,7 @@ func parse(args []string) (options, error) {
 	f.Float64Var(&o.scale, "scale", 1, "of all sizes")
 	f.DurationVar(&o.limit, "limit", time.Minute, "for one transfer")
 	f.DurationVar(&o.length, "length", 30*time.Second, "of a run for fairness")
-	f.BoolVar(&o.brief, "brief", false, "fail where a transfer did not finish")
+	f.BoolVar(&o.brief, "brief", false, "fail where a transfer of ours did not finish")
 	return o, f.Parse(args)
 }
 

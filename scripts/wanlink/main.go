@@ -72,11 +72,22 @@ func main() {
 		fmt.Fprintln(os.Stderr, "wanlink:", err)
 	}
 	switch {
-	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, os.ErrNotExist):
-		os.Exit(3) // namespaces and TUN devices are not to be had here
+	case unavailable(err):
+		os.Exit(3)
 	case err != nil:
 		os.Exit(1)
 	}
+}
+
+// unavailable tells whether it was this system that does not give what hosts are made of: no right to namespaces or TUN
+// devices, no such devices, settings that cannot be written.
+func unavailable(err error) bool {
+	for _, e := range []error{unix.EPERM, unix.EACCES, unix.ENOENT, unix.ENODEV, unix.ENXIO, unix.ENOSYS, unix.EROFS} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func parse(args []string) (options, error) {
@@ -137,7 +148,7 @@ func run(o options) error {
 	// All that is allocated from here on is packets, which are used again. A collection would only make the link late.
 	debug.SetGCPercent(-1)
 	if err := realTime(); err != nil {
-		return fmt.Errorf("raising the priority: %w", err)
+		fmt.Fprintf(os.Stderr, "wanlink: the link may be late when the machine is busy: raising its priority: %v\n", err)
 	}
 	if err := r.run(); err != nil {
 		return err

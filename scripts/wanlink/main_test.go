@@ -4,10 +4,8 @@ package main
 
 import (
 	"encoding/binary"
-	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -84,7 +82,7 @@ func TestLink(t *testing.T) {
 	var hosts [2]*host
 	for i, addr := range []string{"10.99.0.1/24", "10.99.0.2/24"} {
 		hosts[i], err = newHost(netip.MustParsePrefix(addr), path.There.MTU)
-		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, os.ErrNotExist) {
+		if unavailable(err) {
 			t.Skipf("namespaces and TUN devices are not to be had: %v", err)
 		}
 		if err != nil {
