@@ -7,8 +7,8 @@ import (
 const (
 	defaultChunk = minChunk
 	// fileMemory is what a side spends on the chunks of files, in bytes: reading, hashing, writing and the network each
-	// at work on a few.
-	fileMemory = 16 << 20
+	// at work on a few. More than stays in the processor's caches makes all of that slower.
+	fileMemory = 6 << 20
 	// streamMemory is the same for pipes: the sender keeps chunks until the receiver has handed them on, and the receiver
 	// can hold as many behind one that must be sent again, and spareChunks to go on with. It bounds what is on its way.
 	streamMemory = 28 << 20
@@ -16,6 +16,9 @@ const (
 	// headRoom is what stands before the payload in a chunk's buffer, so that a data frame is one Write.
 	headRoom = headerLen + dataHead
 )
+
+// fileChunks is how many chunks of a size a side works on.
+func fileChunks(size int) int { return max(fileMemory/size, hashers()+spareChunks) }
 
 // chunk is one payload on its way through the goroutines of one end. Exactly one of them owns it at a time; it goes back
 // to its pool when nobody needs the bytes.
@@ -29,6 +32,7 @@ type chunk struct {
 	good   bool          // verified (receiver)
 	ready  chan struct{} // one token: hashed
 
+	from *reading // what the payload is to be read from first, if it is not here yet (sender)
 	in   *inbound // the file it belongs to (receiver)
 	home *pool    // where it goes back to, if not to the session's (mender)
 }

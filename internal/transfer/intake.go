@@ -83,7 +83,7 @@ func (in *intake) offer(raw []byte) error {
 	}
 	if b.Shape == shapeStream || in.r.sink.ordered() {
 		// Now as many as the window may be held behind a chunk that is missing.
-		in.r.pool.grow(max(in.r.terms.window+spareChunks-fileMemory/in.r.terms.chunk, 0))
+		in.r.pool.grow(max(in.r.terms.window+spareChunks-fileChunks(in.r.terms.chunk), 0))
 	}
 	in.r.progress.setTotals(b.Bytes, b.Files)
 	b.Bytes = max(b.Bytes-in.bytes, 0)

@@ -96,10 +96,15 @@ func (s *sender) offerTotals(t totals) error {
 
 // push gives a parcel to the hashers and the sealer.
 func (s *sender) push(p parcel) error {
-	s.pending.Add(1)
 	if p.c != nil {
 		s.hash <- p.c // has room for every chunk there is
 	}
+	return s.queue(p)
+}
+
+// queue gives a parcel, whose chunk the hashers have, to the sealer.
+func (s *sender) queue(p parcel) error {
+	s.pending.Add(1)
 	select {
 	case s.seal <- p:
 		return nil
@@ -203,37 +208,88 @@ func (s *sender) file(from, dir, name string) error {
 		}
 		return s.push(parcel{e: e, head: true, tail: true})
 	}
+	if e.Size > int64(s.terms.chunk) {
+		return s.large(e, f)
+	}
+	c := s.pool.get(s.stop)
+	if c == nil {
+		return errOver
+	}
+	c.id, c.n = e.ID, int(e.Size)
+	if _, err := io.ReadFull(f, c.space(s.terms.chunk)[:c.n]); err != nil {
+		return e.readError(err)
+	}
+	if err := s.unchanged(e, f); err != nil {
+		return err
+	}
+	return s.push(parcel{e: e, c: c, head: true, tail: true})
+}
+
+// large sends a file of several chunks. The hashers read them; the last one is passed on when all are read and the file
+// is found unchanged.
+func (s *sender) large(e *outbound, f *os.File) error {
+	r := &reading{e: e, f: f, done: make(chan struct{}, cap(s.hash)+1)}
+	missing := 0 // reads that are not known to be done
 	for offset := int64(0); offset < e.Size; {
 		c := s.pool.get(s.stop)
 		if c == nil {
 			return errOver
 		}
-		c.id, c.offset = e.ID, offset
+		c.id, c.offset, c.from = e.ID, offset, r
 		c.n = int(min(int64(s.terms.chunk), e.Size-offset))
-		_, err := io.ReadFull(f, c.space(s.terms.chunk)[:c.n])
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return e.changedError()
-		}
-		if err != nil {
-			return localIO("read", from, e.path, err)
-		}
 		p := parcel{e: e, c: c, head: offset == 0}
-		if offset += int64(c.n); offset == e.Size {
-			p.tail = true
+		offset += int64(c.n)
+		p.tail = offset == e.Size
+		s.hash <- c // has room for every chunk there is
+		missing++
+		for missing > 0 && (p.tail || len(r.done) > 0) {
+			select {
+			case <-r.done:
+				missing--
+			case <-s.stop:
+				return errOver
+			}
+		}
+		if p.tail {
 			if err := s.unchanged(e, f); err != nil {
 				return err
 			}
 		}
-		if err := s.push(p); err != nil {
+		if err := s.queue(p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// reading is a large file that the hashers read.
+type reading struct {
+	e    *outbound
+	f    *os.File
+	done chan struct{} // a token for each chunk read, with room for all that may be under way
+}
+
+// fill reads the payload of c, of up to size bytes.
+func (r *reading) fill(c *chunk, size int) error {
+	if _, err := r.f.ReadAt(c.space(size)[:c.n], c.offset); err != nil {
+		return r.e.readError(err)
+	}
+	c.from = nil
+	r.done <- struct{}{}
+	return nil
+}
+
+// readError is why a file could not be read to the size it had.
+func (e *outbound) readError(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return e.changedError()
+	}
+	return localIO("read", e.from, e.path, err)
+}
+
 // unchanged makes sure, after the last byte was read, that nobody wrote meanwhile and that there is no more.
 func (s *sender) unchanged(e *outbound, f *os.File) error {
-	n, err := f.Read(make([]byte, 1))
+	n, err := f.ReadAt(make([]byte, 1), e.Size)
 	if n > 0 {
 		return e.changedError()
 	}

@@ -139,7 +139,7 @@ func (r *receiver) start(t terms) {
 	r.terms = t
 	r.result.DigestAlgorithm = t.digest
 	r.result.PeerSoftware = t.software
-	n, most := fileMemory/t.chunk, t.window+spareChunks
+	n, most := fileChunks(t.chunk), t.window+spareChunks
 	r.pool = newPool(n, max(n, most))
 	r.ledger = newLedger(t.outstanding)
 	r.verify = make(chan *chunk, max(n, most))

@@ -136,7 +136,7 @@ func (s *sender) start(t terms) {
 	s.terms = t
 	s.result.DigestAlgorithm = t.digest
 	s.result.PeerSoftware = t.software
-	n := fileMemory / t.chunk
+	n := fileChunks(t.chunk)
 	windowed := s.sources[0].stream || t.ordered
 	if windowed {
 		n = t.window
@@ -161,11 +161,17 @@ func (s *sender) start(t terms) {
 	})
 }
 
-// work hashes chunks.
+// work reads chunks and hashes them, as long as the processor has them at hand.
 func (s *sender) work() {
 	for {
 		select {
 		case c := <-s.hash:
+			if c.from != nil {
+				if err := c.from.fill(c, s.terms.chunk); err != nil {
+					s.end(err)
+					return
+				}
+			}
 			c.sum = c.hash()
 			c.ready <- struct{}{}
 		case <-s.stop:
