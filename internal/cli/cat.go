@@ -60,6 +60,8 @@ func runCat(ctx context.Context, a *app, o *catOptions, args []string) error {
 	a.connected(l)
 	m := &meter{link: l}
 	stopReport := a.report(l, "", payload{in: true, out: true}, func() sample { return sample{bytes: m.moved(), total: -1, totalFiles: -1} })
+	growPipe(a.env.Stdin)
+	growPipe(a.env.Stdout)
 	j := &joint{m: m, stdin: a.env.Stdin, stdout: a.env.Stdout, stay: o.stay}
 	err = j.run(ctx)
 	if err != nil && ctx.Err() != nil {

@@ -82,6 +82,9 @@ func runRecv(ctx context.Context, a *app, o *recvOptions, preserve bool, args []
 	if err := transfer.CheckDestination(ro); err != nil {
 		return err
 	}
+	if stdout {
+		growPipe(a.env.Stdout)
+	}
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, verb: "received"}
 	c.run = func(ctx context.Context, conn io.ReadWriteCloser, h hooks) (transfer.Result, error) {
 		ro := ro

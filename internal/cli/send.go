@@ -117,6 +117,9 @@ func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []
 	if err := transfer.CheckSources(so); err != nil {
 		return err
 	}
+	if stdin {
+		growPipe(a.env.Stdin)
+	}
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{in: stdin}, verb: "sent"}
 	c.run = func(ctx context.Context, conn io.ReadWriteCloser, h hooks) (transfer.Result, error) {
 		so := so
