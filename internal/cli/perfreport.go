@@ -35,12 +35,12 @@ func runPerfTest(ctx context.Context, a *app, o *commonOptions, t *perfTest, pee
 	elapsed := time.Since(began)
 	st := t.stats(false)
 	first := t.streams[0]
-	a.closeBuffers(first.l, &st)
 	sum := &perfSummary{Direction: "receive", Streams: len(t.streams), Emulated: t.emulated, CPU: (cpuTime() - cpu).Seconds()}
 	if first.sends {
 		sum.Direction = "send"
 	}
 	out := outcome{peer: peer, elapsed: elapsed, stats: &st, perf: sum}
+	a.closeBuffers(first.l, &st)
 	if err != nil {
 		for _, s := range t.streams {
 			sum.SentBytes += s.sent.Load()
