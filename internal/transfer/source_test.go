@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -73,6 +74,50 @@ func TestSourceChanges(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A large file is looked at again only when the hashers have read all of it, however late they do.
+func TestUnchangedWhenAllIsRead(t *testing.T) {
+	path, _ := oneFile(t, randomBytes(1, 2*minChunk+1))
+	synctest.Test(t, func(t *testing.T) {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		e := &outbound{path: "f", from: path}
+		if e.info, err = f.Stat(); err != nil {
+			t.Fatal(err)
+		}
+		e.Size = e.info.Size()
+		s := &sender{
+			session: newSession(nil), terms: terms{chunk: minChunk}, pool: newPool(8, 8),
+			hash: make(chan *chunk, 8), seal: make(chan parcel, 8),
+		}
+		result := make(chan error, 1)
+		go func() { result <- s.large(e, f) }()
+		synctest.Wait()
+		if len(s.hash) != 3 || len(s.seal) != 2 {
+			t.Fatalf("%d chunks to be read, %d passed on", len(s.hash), len(s.seal))
+		}
+		for c := <-s.hash; ; c = <-s.hash {
+			if len(s.hash) == 0 { // somebody writes before the last is read
+				if err := os.WriteFile(path, randomBytes(2, 2*minChunk+2), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.from.fill(c, minChunk); err != nil {
+				t.Fatal(err)
+			}
+			if len(s.hash) == 0 {
+				break
+			}
+		}
+		wantKind(t, <-result, KindIntegrity)
+		if len(s.seal) != 2 {
+			t.Error("the end of the file was passed on")
+		}
+	})
 }
 
 func TestMoreThanItsSize(t *testing.T) {
