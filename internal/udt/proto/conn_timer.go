@@ -74,15 +74,21 @@ func (c *Conn) HandleTimeout(now Instant) {
 	}
 }
 
-// onKeepAliveTimer breaks our silence, and lets an idle connection's spare
-// memory go.
+// onKeepAliveTimer breaks our silence, and lets memory go that an idle
+// connection has no use for, or a slower one than before. It is called about
+// once a second.
 func (c *Conn) onKeepAliveTimer(now Instant) {
+	c.snd.spare.relax()
+	c.rcv.spare.relax()
 	at := c.lastSent.Add(keepAliveInterval)
 	if at <= now {
 		c.keepAlive = true
 		at = now.Add(keepAliveInterval)
 		c.snd.trim()
 		c.rcv.trim()
+		if c.naks.fresh.empty() && c.naks.waiting.empty() {
+			c.naks = nakQueue{}
+		}
 	}
 	c.timers.set(timerKeepAlive, at)
 }

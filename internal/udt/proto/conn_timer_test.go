@@ -127,3 +127,27 @@ func TestIdleTimers(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is left of a bad time once an idle connection has recovered from it.
+func TestIdleMemoryAfterLoss(t *testing.T) {
+	const packets = 5000
+	s := newConnectedScript(t, testConfig(1))
+	for i := packetIndex(1); i < packets; i += 2 {
+		s.data(i, []byte("x"))
+	}
+	for i := packetIndex(0); i < packets; i += 2 {
+		s.data(i, []byte("x"))
+	}
+	if n := s.c.Read(make([]byte, 2*packets)); n != packets || cap(s.c.naks.waiting.q) < packets/4 {
+		t.Fatalf("%d bytes, room for %d gaps", n, cap(s.c.naks.waiting.q))
+	}
+	for range 400 { // it repeats its ACK until that is confirmed
+		for _, c := range s.taken(TypeACK) {
+			s.control(TypeACK2, c.Info, 0)
+		}
+		s.pass(10 * ms)
+	}
+	if n := memory(s.c); n > 4096 {
+		t.Errorf("%d bytes are kept", n)
+	}
+}

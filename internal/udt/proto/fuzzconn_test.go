@@ -333,10 +333,10 @@ func memory(c *Conn) int {
 		}
 	}
 	n += 8 * (len(c.snd.ring.table) + len(c.rcv.ring.table))
-	for _, k := range append(c.snd.spare, c.snd.limbo...) {
+	for _, k := range append(c.snd.spare.free, c.snd.limbo...) {
 		n += len(k.buf)
 	}
-	for _, k := range c.rcv.spare {
+	for _, k := range c.rcv.spare.free {
 		n += len(k.buf)
 	}
 	return n + 32*(cap(c.naks.fresh.q)+cap(c.naks.waiting.q)) + 24*cap(c.reorder.shown.q)

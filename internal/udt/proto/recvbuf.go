@@ -2,9 +2,8 @@ package proto
 
 // recvChunkBytes is about how much payload memory is taken at a time.
 const (
-	recvChunkBytes  = 96 << 10
-	maxRecvSlots    = 64
-	spareRecvChunks = 64
+	recvChunkBytes = 96 << 10
+	maxRecvSlots   = 64
 )
 
 // A recvChunk holds payloads by sequence number, one slot each.
@@ -29,7 +28,7 @@ type recvBuffer struct {
 	read, next, high packetIndex
 	offset           int   // bytes of packet read already taken
 	received         int64 // packets stored so far
-	spare            []*recvChunk
+	spare            chunkPool[recvChunk]
 }
 
 func (b *recvBuffer) init(isn Seq, mss, flight int) {
@@ -95,9 +94,7 @@ func (b *recvBuffer) store(i packetIndex, payload []byte) recvOutcome {
 }
 
 func (b *recvBuffer) newChunk() *recvChunk {
-	if n := len(b.spare); n > 0 {
-		c := b.spare[n-1]
-		b.spare = b.spare[:n-1]
+	if c := b.spare.get(); c != nil {
 		c.present = 0
 		return c
 	}
@@ -208,16 +205,14 @@ func (b *recvBuffer) consume(v *View) {
 	b.read += packetIndex(v.taken)
 	b.offset = v.offset
 	if now := int64(b.read) / int64(b.slots); now > old {
-		if len(b.spare) < spareRecvChunks {
-			b.spare = append(b.spare, v.chunk)
-		}
+		b.spare.put(v.chunk)
 		b.ring.clear(old)
 	}
 }
 
 // trim gives all memory back that an empty buffer doesn't need.
 func (b *recvBuffer) trim() {
-	b.spare = nil
+	b.spare = chunkPool[recvChunk]{}
 	if b.read == b.high {
 		b.ring = chunkRing[recvChunk]{}
 	}

@@ -7,8 +7,6 @@ import "math/bits"
 const (
 	maxRunSlots = 64
 	maxRunBytes = 65507
-	// spareSendChunks is how many acknowledged chunks are kept for reuse.
-	spareSendChunks = 64
 )
 
 // A sendChunk holds consecutive packets as they go on the wire, header and
@@ -43,7 +41,7 @@ type sendBuffer struct {
 	lostCount int
 	losing    chunkSet // chunks with lost packets
 
-	spare []*sendChunk
+	spare chunkPool[sendChunk]
 	limbo []*sendChunk // acknowledged, but maybe still read by a send under way
 
 	limit   int // most packets held
@@ -144,9 +142,7 @@ func (b *sendBuffer) sizeLosing() {
 }
 
 func (b *sendBuffer) newChunk() *sendChunk {
-	if n := len(b.spare); n > 0 {
-		c := b.spare[n-1]
-		b.spare = b.spare[:n-1]
+	if c := b.spare.get(); c != nil {
 		c.lost, c.rexmt = 0, 0
 		return c
 	}
@@ -311,9 +307,7 @@ func (b *sendBuffer) found(n int64, c *sendChunk, slots uint64) {
 // acknowledged in the meantime can be used again.
 func (b *sendBuffer) settle() {
 	for i, c := range b.limbo {
-		if len(b.spare) < spareSendChunks {
-			b.spare = append(b.spare, c)
-		}
+		b.spare.put(c)
 		b.limbo[i] = nil
 	}
 	b.limbo = b.limbo[:0]
@@ -321,7 +315,7 @@ func (b *sendBuffer) settle() {
 
 // trim gives all memory back that an empty buffer doesn't need.
 func (b *sendBuffer) trim() {
-	b.spare = nil
+	b.spare = chunkPool[sendChunk]{}
 	if b.held() == 0 && !b.filling {
 		b.ring, b.losing = chunkRing[sendChunk]{}, chunkSet{}
 	}
