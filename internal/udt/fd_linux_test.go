@@ -12,7 +12,11 @@ import (
 )
 
 // openSockets counts the sockets this process has.
-func openSockets(t *testing.T) int {
+func openSockets(t *testing.T) int { return openFiles(t, "socket:") }
+
+// openFiles counts the descriptors of this process for files whose name begins
+// with kind.
+func openFiles(t *testing.T, kind string) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -20,7 +24,7 @@ func openSockets(t *testing.T) int {
 	}
 	n := 0
 	for _, e := range entries {
-		if link, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(link, "socket:") {
+		if link, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(link, kind) {
 			n++
 		}
 	}
@@ -80,4 +84,27 @@ func TestSocketsAreClosed(t *testing.T) {
 	full.Close()
 	waiting.Abort()
 	want(0, "a listener with a backlog closed")
+}
+
+// The timer that paces a connection goes when that falls silent.
+func TestIdleConnectionHasNoAlarm(t *testing.T) {
+	const timers = "anon_inode:[timerfd]"
+	before := openFiles(t, timers)
+	client, server := loopback(t, &udt.Config{MaxBandwidth: 10e6})
+	transfer := func() { race(t, []*udt.Conn{client}, []*udt.Conn{server}, 1_000_000) }
+	transfer()
+	if openFiles(t, timers) == before {
+		closeAll(t, client, server)
+		t.Skip("the portable path has the runtime's timers only")
+	}
+	for end := time.Now().Add(10 * time.Second); openFiles(t, timers) > before; <-time.After(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d timers are left", openFiles(t, timers)-before)
+		}
+	}
+	transfer() // on we go with another
+	closeAll(t, client, server)
+	if n := openFiles(t, timers); n > before {
+		t.Errorf("%d timers are left of closed connections", n-before)
+	}
 }
