@@ -194,7 +194,7 @@ func TestSteadyTransfer(t *testing.T) {
 			if packets := last.packets - first.packets; packets < int64(size/2/1500) {
 				t.Fatalf("only %d packets", packets)
 			}
-			wantFewAllocations(t, quarters)
+			wantFewAllocations(t, quarters, window)
 			// Two buffers may be full at one time and empty at the other.
 			if last.heap > first.heap+2*window {
 				t.Errorf("heap of %d bytes in the first quarter, %d in the last", first.heap, last.heap)
@@ -249,27 +249,17 @@ func steady(t *testing.T, from, to *udt.Conn, size int) (quarters [4]sample) {
 	return quarters
 }
 
-// wantFewAllocations checks the last three quarters of a transfer. A chunk of
-// buffer for every 64 packets would be too many.
-func wantFewAllocations(t *testing.T, quarters [4]sample) {
+// wantFewAllocations checks the last three quarters of a transfer. Both buffers
+// may still grow to the window, in chunks of 90 KB; other than that there are
+// far fewer allocations than chunks of 64 packets.
+func wantFewAllocations(t *testing.T, quarters [4]sample, window int) {
 	t.Helper()
+	const looking = 200 // the collector and our own looks allocate too
 	first, last := quarters[0], quarters[3]
 	packets, allocs := last.packets-first.packets, last.mallocs-first.mallocs
+	most := looking + uint64(2*window/90_000) + uint64(packets/1000)
 	t.Logf("%d allocations for %d packets, heap %d and %d bytes", allocs, packets, first.heap, last.heap)
-	const looking = 200                                       // the collector and our own looks allocate too
-	if allocs > looking+uint64(packets/200) && !raceEnabled { // then a sync.Pool forgets things on purpose
-		t.Errorf("%d allocations for %d packets", allocs, packets)
+	if allocs > most && !raceEnabled { // then a sync.Pool forgets things on purpose
+		t.Errorf("%d allocations for %d packets, want at most %d", allocs, packets, most)
 	}
-}
-
-// A stream that fills a large window reuses its memory as well.
-func TestSteadyTransferReusesMemory(t *testing.T) {
-	size := 512 << 20
-	if testing.Short() || raceEnabled {
-		size /= 4
-	}
-	client, server := loopback(t, nil)
-	quarters := steady(t, client, server, size)
-	closeAll(t, client, server)
-	wantFewAllocations(t, quarters)
 }
