@@ -17,8 +17,11 @@ func isOurs(peer string) bool { return peer == "bbr" || peer == "native" }
 
 // title is how a column is headed.
 func title(peer string) string {
-	if isOurs(peer) {
+	switch {
+	case isOurs(peer):
 		return "udtcp " + peer
+	case peer == toOurs:
+		return "to udtcp"
 	}
 	return strings.Replace(peer, "tcp-", "TCP ", 1)
 }
@@ -46,13 +49,30 @@ func heading(s suite, names ...string) {
 // runFiles moves one file over each link by each peer: Mbit/s and link share. For ours follow, controller by controller,
 // the share without the first and last second, packets sent again in percent, and the mean of the smoothed round-trip
 // time in ms.
-func runFiles(r *runner, s suite) error {
+func runFiles(r *runner, s suite) error { return r.files(s, r.peerNames()) }
+
+// toOurs is libudt sending to udtcp.
+const toOurs = "libudt-udtcp"
+
+// runReceiver compares udtcp with libudt as the receiver for libudt.
+func runReceiver(r *runner, s suite) error {
+	if r.udtpeer == "" {
+		say("%s: left out: no libudt", s.name)
+		return nil
+	}
+	return r.files(s, []string{"libudt", toOurs})
+}
+
+// files moves a file over each link by each of the peers.
+func (r *runner) files(s suite, peers []string) error {
 	var names []string
-	for _, p := range r.peerNames() {
+	for _, p := range peers {
 		names = append(names, title(p))
 	}
-	for _, cc := range r.ours {
-		names = append(names, cc+" steady", "retr %", "rtt ms")
+	for _, p := range peers {
+		if isOurs(p) {
+			names = append(names, p+" steady", "retr %", "rtt ms")
+		}
 	}
 	heading(s, names...)
 	for _, l := range s.links {
@@ -61,7 +81,7 @@ func runFiles(r *runner, s suite) error {
 		}
 		fmt.Printf("%-24s", l.name)
 		var more []string
-		for _, p := range r.peerNames() {
+		for _, p := range peers {
 			res, _, err := r.transferOver(s.name, l, p)
 			if err != nil {
 				return err

@@ -169,17 +169,11 @@ func (r *runner) sendTCP(w *wan, cc, source, got string) (*trace, error) {
 
 // sendLibudt moves as many bytes from memory to memory: its end for tests has no files.
 func (r *runner) sendLibudt(w *wan, source string) (*trace, error) {
-	info, err := os.Stat(source)
-	if err != nil {
-		return nil, err
-	}
-	limit := fmt.Sprint(int((r.limit + patience).Seconds()))
-	listening := make(chan struct{})
-	var once sync.Once
+	ready := make(chan struct{})
 	in, err := startProcess(command(w.far, r.udtpeer, "serve", "--bind", w.address, "--port", port, "--mode", "sink",
-		"--raw", "--limit", limit), func(line []byte) {
-		if strings.HasPrefix(string(line), "listening ") {
-			once.Do(func() { close(listening) })
+		"--raw", "--limit", r.libudtLimit()), func(line []byte) {
+		if strings.HasPrefix(string(line), "listening ") { // once
+			close(ready)
 		}
 	})
 	if err != nil {
@@ -187,14 +181,38 @@ func (r *runner) sendLibudt(w *wan, source string) (*trace, error) {
 	}
 	defer in.kill()
 	select {
-	case <-listening:
+	case <-ready:
 	case <-in.done:
 		return nil, fmt.Errorf("the receiver ended: %w", in.failure())
 	case <-time.After(patience):
 		return nil, errors.New("the receiver does not listen")
 	}
+	return r.libudtSource(w, source)
+}
+
+// sendLibudtToOurs is sendLibudt with udtcp as the receiver.
+func (r *runner) sendLibudtToOurs(w *wan, source string) (*trace, error) {
+	// Its events come on standard error, since what it receives is on standard output.
+	in, err := startWatch(command(w.far, "sh", "-c", `exec "$@" 2>&1 >/dev/null`, "sh",
+		r.udtcp, "cat", "--json", "-q", "--listen="+w.address+":"+port))
+	if err != nil {
+		return nil, err
+	}
+	defer in.kill()
+	if err := in.awaitListening(); err != nil {
+		return nil, err
+	}
+	return r.libudtSource(w, source)
+}
+
+// libudtSource sends with libudt to a receiver that is up.
+func (r *runner) libudtSource(w *wan, source string) (*trace, error) {
+	info, err := os.Stat(source)
+	if err != nil {
+		return nil, err
+	}
 	out, err := startProcess(command(w.near, r.udtpeer, "dial", w.address, port, "--mode", "source",
-		"--bytes", fmt.Sprint(info.Size()), "--raw", "--limit", limit), func([]byte) {})
+		"--bytes", fmt.Sprint(info.Size()), "--raw", "--limit", r.libudtLimit()), func([]byte) {})
 	if err != nil {
 		return nil, err
 	}
@@ -208,3 +226,6 @@ func (r *runner) sendLibudt(w *wan, source string) (*trace, error) {
 	}
 	return t, nil
 }
+
+// libudtLimit is when its ends give up by themselves, in seconds.
+func (r *runner) libudtLimit() string { return fmt.Sprint(int((r.limit + patience).Seconds())) }

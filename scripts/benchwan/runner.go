@@ -262,6 +262,8 @@ func (r *runner) transfer(w *wan, peer, source string) (*trace, error) {
 		return r.sendTCP(w, strings.TrimPrefix(peer, "tcp-"), source, got)
 	case peer == "libudt":
 		return r.sendLibudt(w, source)
+	case peer == toOurs:
+		return r.sendLibudtToOurs(w, source)
 	}
 	return r.sendOurs(w, peer, source, got)
 }

@@ -71,6 +71,10 @@ var suites = []suite{
 		{"1B-200ms", "rate=100Mbit,rtt=200ms", 1},
 		{"1MB-200ms", "rate=100Mbit,rtt=200ms", 1 * mB},
 	}},
+	{name: "receiver", about: "libudt sends, to libudt and to udtcp", run: runReceiver, links: []link{
+		{"500M-100ms-0.1%-receiver", "rate=500Mbit,rtt=100ms,queue=3100K,loss=0.1%", 100 * mB},
+		{"200M-200ms-1%-receiver", "rate=200Mbit,rtt=200ms,queue=2500K,loss=1%", 50 * mB},
+	}},
 	{name: "fairness", about: "two flows on one bottleneck", run: runFairness, cases: []contest{
 		{"two", "rate=100Mbit,rtt=40ms", [2]flow{{}, {}}},
 		{"two-late", "rate=100Mbit,rtt=40ms", [2]flow{{}, {after: 10 * time.Second}}},

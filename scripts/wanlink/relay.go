@@ -27,8 +27,8 @@ const (
 // relay carries packets in both directions. One thread does it all.
 type relay struct {
 	there, back *direction
-	started     int64  // when the first packet came, ns on the monotonic clock; 0 before
-	begun       func() // called then
+	started     time.Time // when the first packet came
+	begun       func()    // called then
 	stopped     atomic.Bool
 }
 
@@ -70,25 +70,19 @@ func (r *relay) run() error {
 
 // clock is the time since the first packet, ns; 0 until it comes.
 func (r *relay) clock() int64 {
-	if r.started == 0 {
+	if r.started.IsZero() {
 		return 0
 	}
-	return monotonic() - r.started
+	return int64(time.Since(r.started))
 }
 
 // begin is clock for a packet: the first one starts it.
 func (r *relay) begin() int64 {
-	if r.started == 0 {
-		r.started = monotonic()
+	if r.started.IsZero() {
+		r.started = time.Now()
 		r.begun()
 	}
 	return r.clock()
-}
-
-func monotonic() int64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // cannot fail with this clock
-	return t.Nano()
 }
 
 // untilDue is how long until the next packet is to be given.

@@ -108,3 +108,28 @@ func TestParsePathRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Whatever ParsePath takes is a link that works: packets come out not before they went in.
+func FuzzParsePath(f *testing.F) {
+	f.Add("rate=500Mbit,rtt=100ms,loss=0.1%,ack-loss=1%,queue=0.25bdp,seed=3")
+	f.Add("rate=1Gbit,burst=0.05%:20,reorder=2%:5ms,jitter=3ms,duplicate=1%,outage=1s:2s,step=5s:500Mbit,queue=3K")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParsePath(text)
+		if err != nil {
+			return
+		}
+		for _, params := range []Params{p.There, p.Back} {
+			l := NewLink(params, p.Seed)
+			var ats []int64
+			for now := int64(0); now < 100; now++ {
+				ats = l.Forward(now, pathMTU, ats[:0])
+				for _, at := range ats {
+					if at < now {
+						t.Fatalf("a packet of time %d arrives at %d", now, at)
+					}
+				}
+			}
+			wantBalance(t, l.Stats())
+		}
+	})
+}
