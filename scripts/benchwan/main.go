@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -82,7 +83,7 @@ func run(o options) error {
 		}
 	}
 	if r.runs == 0 {
-		return fmt.Errorf("nothing to run: no link has %q in its name", o.links)
+		return errors.New("nothing ran: no link or no peer is left of what was asked for")
 	}
 	if r.failed > 0 {
 		return fmt.Errorf("%d of %d runs failed", r.failed, r.runs)
