@@ -21,12 +21,11 @@ const patience = 15 * time.Second
 
 // event is a line of udtcp --json, or of our own TCP ends, which speak alike.
 type event struct {
-	Event    string    `json:"event"`
-	Time     time.Time `json:"time"`
-	Address  string    `json:"address"`
-	Bytes    int64     `json:"bytes"`
-	ExitCode int       `json:"exit_code"`
-	Stats    *struct {
+	Event   string    `json:"event"`
+	Time    time.Time `json:"time"`
+	Address string    `json:"address"`
+	Bytes   int64     `json:"bytes"`
+	Stats   *struct {
 		RTT           float64 `json:"ms_rtt"`
 		Retransmitted int64   `json:"pkt_retrans_total"`
 	} `json:"stats"`
@@ -87,6 +86,16 @@ func (w *watch) retransmitted() int64 {
 		}
 	}
 	return 0
+}
+
+// received is how many bytes the last event tells of.
+func (w *watch) received() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.events) == 0 {
+		return 0
+	}
+	return w.events[len(w.events)-1].Bytes
 }
 
 // awaitListening waits for a receiver to be ready.
@@ -194,7 +203,7 @@ func (r *runner) sendLibudt(w *wan, source string) (*trace, error) {
 func (r *runner) sendLibudtToOurs(w *wan, source string) (*trace, error) {
 	// Its events come on standard error, since what it receives is on standard output.
 	in, err := startWatch(command(w.far, "sh", "-c", `exec "$@" 2>&1 >/dev/null`, "sh",
-		r.udtcp, "cat", "--json", "-q", "--listen="+w.address+":"+port))
+		r.udtcp, "cat", "--stay", "--json", "-q", "--listen="+w.address+":"+port))
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +211,21 @@ func (r *runner) sendLibudtToOurs(w *wan, source string) (*trace, error) {
 	if err := in.awaitListening(); err != nil {
 		return nil, err
 	}
-	return r.libudtSource(w, source)
+	t, err := r.libudtSource(w, source)
+	if err != nil || !t.finished {
+		return t, err
+	}
+	if !in.wait(patience) {
+		return t, errors.New("the receiver does not end")
+	}
+	info, err := os.Stat(source)
+	if err == nil {
+		err = in.failure()
+	}
+	if err == nil && in.received() != info.Size() {
+		err = fmt.Errorf("%d bytes arrived of %d", in.received(), info.Size())
+	}
+	return t, err
 }
 
 // libudtSource sends with libudt to a receiver that is up.

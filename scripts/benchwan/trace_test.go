@@ -129,8 +129,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// Data that arrives again after an outage, and rates that follow, are found where they are.
-func TestMeasures(t *testing.T) {
+func TestOutageMeasure(t *testing.T) {
 	r := outageMeasure(t)
 	if !near(r["resumed s"], 0.35) || !near(r["beyond rtt s"], 0.25) {
 		t.Errorf("outage: %v", r)
@@ -191,7 +190,7 @@ func TestWatchReadsBothDialects(t *testing.T) {
 		`noise`,
 		`{"event":"progress","time":"2026-01-01T00:00:01.5Z","bytes":7,"total":null,"stats":{"ms_rtt":12.5,"pkt_retrans_total":3}}`,
 		`{"event":"progress","time":"2026-01-01T00:00:02Z","bytes":9,"stats":null}`,
-		`{"event":"end","time":"2026-01-01T00:00:03Z","exit_code":0,"stats":{"ms_rtt":20,"pkt_retrans_total":4}}`,
+		`{"event":"end","time":"2026-01-01T00:00:03Z","exit_code":0,"bytes":11,"stats":{"ms_rtt":20,"pkt_retrans_total":4}}`,
 	} {
 		w.take([]byte(line))
 	}
@@ -201,8 +200,8 @@ func TestWatchReadsBothDialects(t *testing.T) {
 	if got := w.samples(start); !slices.Equal(got, []sample{{1.5, 7, 0.0125}, {2, 9, 0}}) {
 		t.Errorf("samples %v", got)
 	}
-	if w.retransmitted() != 4 {
-		t.Errorf("%d retransmitted", w.retransmitted())
+	if w.retransmitted() != 4 || w.received() != 11 {
+		t.Errorf("%d retransmitted, %d received", w.retransmitted(), w.received())
 	}
 }
 
