@@ -167,8 +167,9 @@ func runOutage(r *runner, s suite) error {
 func outage(t *trace, p simnet.Path) map[string]float64 {
 	o := p.There.Outages[0]
 	end := t.at(t.began) + (o.At + o.For).Seconds()
-	idle := bytesAt(t.received, end)
-	for _, v := range t.received {
+	arrived := t.arrived()
+	idle := bytesAt(arrived, end)
+	for _, v := range arrived {
 		if v.At > end && float64(v.Bytes) > idle {
 			rtt := (p.There.Delay + p.Back.Delay).Seconds()
 			return map[string]float64{"resumed s": v.At - end, "beyond rtt s": max(0, v.At-end-rtt)}
@@ -182,27 +183,36 @@ func runSteps(r *runner, s suite) error {
 	return r.measured(s, []string{"down rtts", "up rtts"}, steps)
 }
 
+// settled is for how many round-trip times a sender must have followed a change to count as having done so: what
+// waited in the queue when the rate rose does not look like following then.
+const settled = 10
+
 // steps tells how many round-trip times after the rate fell the smoothed round-trip time is back within 1.5 times the
-// base, and how many after it rose nine tenths of the new rate arrive. -1 is never.
+// base to stay, and how many after it rose nine tenths of the new rate arrive on average from then on. -1 is never.
 func steps(t *trace, p simnet.Path) map[string]float64 {
 	rtt := (p.There.Delay + p.Back.Delay).Seconds()
-	out := map[string]float64{"down rtts": -1, "up rtts": -1}
 	down := t.at(t.began) + p.There.Steps[0].At.Seconds()
 	up := t.at(t.began) + p.There.Steps[1].At.Seconds()
-	for _, v := range t.sent {
-		if v.At > down+rtt && v.At < up && v.RTT <= 1.5*rtt {
-			out["down rtts"] = (v.At - down) / rtt
-			break
-		}
-	}
 	risen := p.There
 	risen.Rate = p.There.Steps[1].Rate
-	for _, v := range t.received {
-		from := v.At - 2*interval.Seconds() // of one sample alone the rate is coarse
-		if from >= up && goodput(t.received, from, v.At) >= 0.9*capacity(risen) {
-			out["up rtts"] = (v.At - up) / rtt
-			break
+	arrived := t.arrived()
+	return map[string]float64{
+		"down rtts": since(t.sent, down, up, settled*rtt, func(from, to float64) bool {
+			return worstRTT(t.sent, from, to) <= 1.5*rtt
+		}) / rtt,
+		"up rtts": since(arrived, up, t.seconds, settled*rtt, func(from, to float64) bool {
+			return goodput(arrived, from, to) >= 0.9*capacity(risen)
+		}) / rtt,
+	}
+}
+
+// since is how long after a time something begins to hold for a span that ends before another, at the samples; less
+// than 0 if it never does.
+func since(s []sample, after, before, span float64, holds func(from, to float64) bool) float64 {
+	for _, v := range s {
+		if v.At >= after && v.At+span <= before && holds(v.At, v.At+span) {
+			return v.At - after
 		}
 	}
-	return out
+	return -1
 }

@@ -28,6 +28,7 @@ type event struct {
 	Stats   *struct {
 		RTT           float64 `json:"ms_rtt"`
 		Retransmitted int64   `json:"pkt_retrans_total"`
+		Received      int64   `json:"pkt_recv_total"`
 	} `json:"stats"`
 }
 
@@ -70,6 +71,7 @@ func (w *watch) samples(start time.Time) (out []sample) {
 		s := sample{At: e.Time.Sub(start).Seconds(), Bytes: e.Bytes}
 		if e.Stats != nil {
 			s.RTT = e.Stats.RTT / 1000
+			s.Arrived = e.Stats.Received * packetBytes
 		}
 		out = append(out, s)
 	}

@@ -121,6 +121,8 @@ type sample struct {
 	At    float64 `json:"at"` // seconds from the start of the sender
 	Bytes int64   `json:"bytes"`
 	RTT   float64 `json:"rtt_s,omitempty"`
+	// Arrived is the payload of all packets that came to udtcp, repeated ones too: its files grow by whole MiB only.
+	Arrived int64 `json:"arrived,omitempty"`
 }
 
 // keep writes a result down.
@@ -199,10 +201,11 @@ func (res *result) summarise(t *trace, path simnet.Path) {
 	res.Goodput = float64(res.Bytes) * 8 / t.seconds
 	res.Share = res.Goodput / capacity(path.There)
 	if span := t.seconds - 2; t.finished && span >= 1 && len(t.received) > 0 {
-		bytes := bytesAt(t.received, t.seconds-1) - bytesAt(t.received, 1)
+		steps := progress(t.received)
+		bytes := bytesAt(steps, t.seconds-1) - bytesAt(steps, 1)
 		res.Steady = bytes * 8 / span / capacity(path.There)
 	}
-	needed := float64(res.Bytes) / 1456
+	needed := float64(res.Bytes) / packetBytes
 	if t.finished && needed > 100 {
 		res.Retransmitted = float64(t.retransmitted) / needed
 	}

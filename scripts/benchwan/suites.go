@@ -103,11 +103,11 @@ func (o *options) wanted(name string) bool {
 	return len(o.links) == 0 || slices.ContainsFunc(o.links, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// payload is the part of a full packet that is data, as the requirements reckon: 44 bytes are headers of IP, UDP and UDT.
-const payload = 1456. / 1500
+// packetBytes is the data in a full packet of 1500 bytes: 44 are headers of IP, UDP and UDT.
+const packetBytes = 1456
 
 // capacity is the goodput of a sender that never idles, bits a second.
-func capacity(p simnet.Params) float64 { return p.Rate * payload * (1 - meanLoss(p)) }
+func capacity(p simnet.Params) float64 { return p.Rate * packetBytes / 1500 * (1 - meanLoss(p)) }
 
 // meanLoss is the share of packets that are lost in the long run.
 func meanLoss(p simnet.Params) float64 {

@@ -40,6 +40,32 @@ func (t *trace) samples() []sample {
 	return out
 }
 
+// arrived is the packets' side of what was received.
+func (t *trace) arrived() []sample {
+	out := make([]sample, len(t.received))
+	for i, s := range t.received {
+		out[i] = sample{At: s.At, Bytes: s.Arrived}
+	}
+	return out
+}
+
+// pause is the longest time without progress that is laid to the coarse steps in which files grow, in seconds.
+const pause = 0.25
+
+// progress leaves out samples at which nothing had come since the one before, so that between steps the line goes from
+// one to the next. A pause stays one.
+func progress(s []sample) (out []sample) {
+	for i := range s {
+		if i == 0 || s[i].Bytes != s[i-1].Bytes {
+			if i > 0 && s[i-1].At-out[len(out)-1].At > pause {
+				out = append(out, s[i-1])
+			}
+			out = append(out, s[i])
+		}
+	}
+	return out
+}
+
 // bytesAt is how many bytes had passed at a time, between samples along the line from one to the next.
 func bytesAt(s []sample, at float64) float64 {
 	i := sort.Search(len(s), func(i int) bool { return s[i].At >= at })
@@ -78,4 +104,15 @@ func meanRTT(s []sample, from, to float64) float64 {
 		return 0
 	}
 	return sum / float64(n)
+}
+
+// worstRTT is the longest round-trip time of the samples between two times, in seconds.
+func worstRTT(s []sample, from, to float64) float64 {
+	worst := 0.
+	for _, v := range s {
+		if v.At >= from && v.At <= to {
+			worst = max(worst, v.RTT)
+		}
+	}
+	return worst
 }

@@ -30,6 +30,14 @@ func TestBytesAt(t *testing.T) {
 	}
 }
 
+func TestProgress(t *testing.T) {
+	s := []sample{{At: 0}, {At: 0.1, Bytes: 1}, {At: 0.2, Bytes: 1}, {At: 0.3, Bytes: 2}, {At: 0.4, Bytes: 2}, {At: 0.9, Bytes: 2}, {At: 1, Bytes: 3}}
+	want := []sample{s[0], s[1], s[3], s[5], s[6]} // at 0.4 to 0.9 it paused
+	if got := progress(s); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestMeanRTT(t *testing.T) {
 	s := []sample{{At: 1, RTT: 9}, {At: 2, RTT: 0.1}, {At: 3}, {At: 4, RTT: 0.3}, {At: 5, RTT: 9}}
 	if got := meanRTT(s, 2, 4); !near(got, 0.2) {
@@ -44,7 +52,7 @@ func TestSamplesJoinBothEnds(t *testing.T) {
 	sent := []sample{{At: 1, Bytes: 50, RTT: 0.1}, {At: 2, Bytes: 90, RTT: 0.2}}
 	received := []sample{{At: 0.5, Bytes: 1}, {At: 1.5, Bytes: 2}, {At: 2, Bytes: 3}, {At: 7, Bytes: 4}}
 	got := (&trace{sent: sent, received: received}).samples()
-	want := []sample{{0.5, 1, 0.1}, {1.5, 2, 0.1}, {2, 3, 0.2}, {7, 4, 0.2}}
+	want := []sample{{0.5, 1, 0.1, 0}, {1.5, 2, 0.1, 0}, {2, 3, 0.2, 0}, {7, 4, 0.2, 0}}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -109,13 +117,13 @@ func TestSummary(t *testing.T) {
 	tr := &trace{seconds: 4, finished: true, retransmitted: 500}
 	for i := range 41 { // idle for the first second, then all the link takes
 		s := sample{At: float64(i) / 10, RTT: 0.1}
-		s.Bytes = int64(max(0, s.At-1) * 291.2e6 / 8)
+		s.Bytes = int64(max(0, s.At-1)*291.2e6/8) &^ (1<<20 - 1) // as files grow
 		tr.received = append(tr.received, s)
 		tr.sent = append(tr.sent, s)
 	}
 	res := &result{Bytes: int64(3 * 291.2e6 / 8)}
 	res.summarise(tr, p)
-	if !near(res.Share, 0.75) || math.Abs(res.Steady-1) > 1e-6 || !near(res.RTT, 0.1) ||
+	if !near(res.Share, 0.75) || math.Abs(res.Steady-1) > 0.02 || !near(res.RTT, 0.1) ||
 		math.Abs(res.Retransmitted-500*1456/float64(res.Bytes)) > 1e-9 {
 		t.Errorf("got %+v", res)
 	}
@@ -146,38 +154,38 @@ func outageMeasure(t *testing.T) map[string]float64 {
 	tr := &trace{start: start, began: start.Add(100 * time.Millisecond)}
 	for i, bytes := range []int64{0, 500, 500, 500, 500, 500, 500, 600} {
 		at := []float64{0.1, 1.1, 1.2, 2, 3, 3.1, 3.4, 3.45}[i]
-		tr.received = append(tr.received, sample{At: at, Bytes: bytes})
+		tr.received = append(tr.received, sample{At: at, Arrived: bytes})
 	}
 	return outage(tr, p)
 }
 
 func TestStepsMeasure(t *testing.T) {
-	p, err := simnet.ParsePath("rate=8Mbit,rtt=100ms,step=1s:4Mbit,step=2s:8Mbit")
+	p, err := simnet.ParsePath("rate=8Mbit,rtt=100ms,step=2s:4Mbit,step=4s:8Mbit")
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := time.Unix(0, 0)
-	tr := &trace{start: start, began: start}
+	tr := &trace{start: start, began: start, seconds: 7}
 	bytes := int64(0)
-	for i := range 60 {
-		at := float64(i) * interval.Seconds()
+	for i := range 140 {
+		at := float64(i) * 0.05
 		rate, rtt := 7.7e6, 0.1
-		if at > 1 && at <= 2.6 {
+		if at > 2 && at <= 4 || at > 4.21 && at < 4.81 { // what waited comes at 4 s, the sender follows at 4.8 s
 			rate = 3.8e6
 		}
-		if at > 1 && at < 1.52 {
+		if at > 2.21 && at < 2.72 { // the round-trip time takes a while to grow
 			rtt = 0.3
 		}
-		bytes += int64(rate / 8 * interval.Seconds())
-		tr.received = append(tr.received, sample{At: at, Bytes: bytes})
+		bytes += int64(rate / 8 * 0.05)
+		tr.received = append(tr.received, sample{At: at, Arrived: bytes})
 		tr.sent = append(tr.sent, sample{At: at, RTT: rtt})
 	}
 	got := steps(tr, p)
-	if math.Abs(got["down rtts"]-5.5) > 0.01 || math.Abs(got["up rtts"]-7) > 0.01 {
+	if math.Abs(got["down rtts"]-7.5) > 0.01 || got["up rtts"] < 6 || got["up rtts"] > 8.01 {
 		t.Errorf("got %v", got)
 	}
-	tr.received, tr.sent = tr.received[:30], tr.sent[:30]
-	if got := steps(tr, p); got["up rtts"] != -1 {
+	tr.seconds = 5.5
+	if got := steps(tr, p); got["up rtts"] >= 0 {
 		t.Errorf("cut off: %v", got)
 	}
 }
@@ -188,7 +196,7 @@ func TestWatchReadsBothDialects(t *testing.T) {
 	for _, line := range []string{
 		`{"event":"listening","time":"2026-01-01T00:00:00Z","address":"10.99.0.2:9001"}`,
 		`noise`,
-		`{"event":"progress","time":"2026-01-01T00:00:01.5Z","bytes":7,"total":null,"stats":{"ms_rtt":12.5,"pkt_retrans_total":3}}`,
+		`{"event":"progress","time":"2026-01-01T00:00:01.5Z","bytes":7,"total":null,"stats":{"ms_rtt":12.5,"pkt_retrans_total":3,"pkt_recv_total":2}}`,
 		`{"event":"progress","time":"2026-01-01T00:00:02Z","bytes":9,"stats":null}`,
 		`{"event":"end","time":"2026-01-01T00:00:03Z","exit_code":0,"bytes":11,"stats":{"ms_rtt":20,"pkt_retrans_total":4}}`,
 	} {
@@ -197,7 +205,7 @@ func TestWatchReadsBothDialects(t *testing.T) {
 	if got := <-w.listening; got != "10.99.0.2:9001" {
 		t.Errorf("listens at %q", got)
 	}
-	if got := w.samples(start); !slices.Equal(got, []sample{{1.5, 7, 0.0125}, {2, 9, 0}}) {
+	if got := w.samples(start); !slices.Equal(got, []sample{{1.5, 7, 0.0125, 2912}, {2, 9, 0, 0}}) {
 		t.Errorf("samples %v", got)
 	}
 	if w.retransmitted() != 4 || w.received() != 11 {

@@ -4,7 +4,8 @@
 //
 // For each link it makes LINK-throughput.svg and LINK-rtt.svg with a line for each peer, and for each contest of two
 // flows SUITE-CASE-CONTROLLER.svg with a line for each flow. Of several runs of the same the last counts. Links of the
-// suites short and brief have nothing to draw.
+// suites short and brief have nothing to draw. Throughput is what comes to the receiver's program, but in transfers of
+// udtcp, whose files grow by whole MiB, what comes in packets.
 package main
 
 import (
@@ -39,6 +40,8 @@ type sample struct {
 	At    float64 `json:"at"`
 	Bytes int64   `json:"bytes"`
 	RTT   float64 `json:"rtt_s"`
+	// Arrived is the payload of the packets that came, where that is told: finer than what a file grows by.
+	Arrived int64 `json:"arrived"`
 }
 
 func main() {
@@ -200,13 +203,17 @@ const window = 0.5
 
 // throughput is the rate over the time, Mbit/s: for each sample the mean since one a window before.
 func throughput(s []sample) (out []point) {
+	bytes := func(v sample) int64 { return v.Bytes }
+	if len(s) > 0 && s[len(s)-1].Arrived > 0 {
+		bytes = func(v sample) int64 { return v.Arrived }
+	}
 	from := 0
 	for i := range s {
 		for from+1 < i && s[i].At-s[from].At > window {
 			from++
 		}
 		if span := s[i].At - s[from].At; span > 0 {
-			out = append(out, point{s[i].At, float64(s[i].Bytes-s[from].Bytes) * 8 / span / 1e6})
+			out = append(out, point{s[i].At, float64(bytes(s[i])-bytes(s[from])) * 8 / span / 1e6})
 		}
 	}
 	return out

@@ -82,6 +82,12 @@ func TestThroughput(t *testing.T) {
 		s[10+i].Bytes = s[10].Bytes
 	}
 	got := throughput(s)
+	for i := range s {
+		s[i].Bytes, s[i].Arrived = 0, s[i].Bytes
+	}
+	if packets := throughput(s); !slices.Equal(packets, got) {
+		t.Errorf("in packets %v, in bytes %v", packets, got)
+	}
 	if len(got) != 19 || math.Abs(got[8].y-10) > 1e-9 || got[18].y != 0 || got[10].y >= 10 || got[10].y <= 0 {
 		t.Errorf("got %v", got)
 	}
