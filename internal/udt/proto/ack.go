@@ -3,7 +3,8 @@ package proto
 import "encoding/binary"
 
 // ACK is the body of an acknowledgement (draft-gg-udt-03, section 3.2). A
-// light ACK has the first word only; a full one has four or six.
+// light ACK has the first word only; a full one has four or six, or seven
+// between two ends of ours (extension.go).
 type ACK struct {
 	Next Seq // the first packet not yet received; everything before it is
 	// Full ACKs only:
@@ -13,12 +14,16 @@ type ACK struct {
 	HasRates    bool
 	ArrivalRate int32 // packets/s; zero or less means unknown
 	Capacity    int32 // packets/s; zero or less means unknown
+	// Seven-word ACKs only (HasSettled):
+	HasSettled bool
+	Settled    Seq // every packet before it has arrived or was reported missing
 }
 
 const (
-	lightACKSize = 4
-	shortACKSize = 16
-	fullACKSize  = 24
+	lightACKSize    = 4
+	shortACKSize    = 16
+	fullACKSize     = 24
+	extendedACKSize = 28
 )
 
 // ParseACK reads the body of an ACK. light is true for the one-word form,
@@ -47,10 +52,14 @@ func ParseACK(body []byte) (a ACK, light, ok bool) {
 		a.ArrivalRate = int32(binary.BigEndian.Uint32(body[16:]))
 		a.Capacity = int32(binary.BigEndian.Uint32(body[20:]))
 	}
+	if len(body) >= extendedACKSize {
+		w := binary.BigEndian.Uint32(body[24:])
+		a.HasSettled, a.Settled = w <= SeqMask, Seq(w&SeqMask)
+	}
 	return a, false, true
 }
 
-// AppendFull appends the body of a full ACK, four words or six.
+// AppendFull appends the body of a full ACK: four words, six or seven.
 func (a ACK) AppendFull(b []byte) []byte {
 	b = a.AppendLight(b)
 	b = binary.BigEndian.AppendUint32(b, a.RTT)
@@ -59,6 +68,9 @@ func (a ACK) AppendFull(b []byte) []byte {
 	if a.HasRates {
 		b = binary.BigEndian.AppendUint32(b, uint32(a.ArrivalRate))
 		b = binary.BigEndian.AppendUint32(b, uint32(a.Capacity))
+	}
+	if a.HasSettled {
+		b = binary.BigEndian.AppendUint32(b, uint32(a.Settled)&SeqMask)
 	}
 	return b
 }

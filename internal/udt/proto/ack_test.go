@@ -19,6 +19,9 @@ func TestParseACK(t *testing.T) {
 		switch {
 		case n == 4: // the length alone makes it a light one
 			want, wantLight = ACK{Next: full.Next}, true
+		case n >= 28: // from an end of ours
+			want = full
+			want.HasSettled, want.Settled = true, 0x01020304
 		case n >= 24:
 			want = full
 		case n >= 16:
@@ -36,6 +39,10 @@ func TestParseACKSignedRates(t *testing.T) {
 	a, _, ok := ParseACK(unhex(t, "00000000 00000001 00000001 00000002 ffffffff 80000000"))
 	if !ok || a.ArrivalRate != -1 || a.Capacity != -1<<31 {
 		t.Errorf("%+v, ok %v", a, ok)
+	}
+	a, _, ok = ParseACK(unhex(t, "00000000 00000001 00000001 00000002 00000003 00000004 80000005"))
+	if !ok || a.HasSettled {
+		t.Errorf("a seventh word with the top bit set: %+v, ok %v", a, ok)
 	}
 }
 

@@ -38,6 +38,7 @@ type ackSender struct {
 	sent      bool
 	ratesAt   Instant     // last six-word ACK
 	confirmed packetIndex // highest confirmed by an ACK2
+	settled   packetIndex // last reported to an extended peer
 	window    int         // last advertised, packets
 	since     int         // packets stored since any ACK
 

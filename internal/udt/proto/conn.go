@@ -75,6 +75,7 @@ type Conn struct {
 	path   PathState
 
 	flowEnd     packetIndex // the peer has no room from here on
+	settledTo   packetIndex // every packet before it has arrived or was reported missing
 	progressAt  Instant     // when una last moved, or the first packet left
 	backoff     int         // loss timer expiries without progress
 	probe       int         // packets to repeat at the next expiry

@@ -15,6 +15,9 @@ func (c *Conn) scheduleACK(now Instant, before packetIndex) {
 	if c.state == StateConnecting {
 		return
 	}
+	if c.unsettled() {
+		c.timers.sooner(timerACK, max(now, c.afterFullACK(syn)))
+	}
 	if c.rcv.next == before {
 		return
 	}
@@ -51,6 +54,12 @@ func (c *Conn) afterFullACK(d time.Duration) Instant {
 func (c *Conn) onACKTimer(now Instant) {
 	switch {
 	case c.rcv.next > c.acks.full:
+		c.acks.pending = ackFull
+	case c.unsettled():
+		if at := c.acks.ratesAt.Add(syn); at > now { // a shorter ACK would not say it
+			c.timers.set(timerACK, at)
+			return
+		}
 		c.acks.pending = ackFull
 	case c.acks.confirmed == c.acks.full:
 		// Everything is confirmed.
@@ -104,6 +113,10 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 		// Where packets come in batches there are no probe pairs; what has
 		// arrived is then the best lower bound.
 		a.Capacity = rateWord(max(speed, c.capacity.rate()))
+		if c.extended {
+			c.acks.settled = c.settled()
+			a.HasSettled, a.Settled = true, c.acks.settled.seqOf(c.isn)
+		}
 	}
 	c.acks.record(now, c.rcv.next)
 	c.timers.set(timerACK, now.Add(syn))

@@ -32,7 +32,8 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 		return
 	}
 	i := indexOf(a.Next, c.isn, c.snd.una)
-	if i > c.snd.next {
+	settled, ok := c.settledBy(a, i)
+	if i > c.snd.next || !ok {
 		c.count.Invalid++ // acknowledges what was never sent
 		return
 	}
@@ -44,16 +45,12 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 			c.learn(a, i)
 		}
 	}
+	c.sampleRTT(now, i, settled)
 	if i <= c.snd.una {
 		return
 	}
 	if !light {
 		c.count.ACKReceived++
-	}
-	// An ACK that had to wait for a retransmission measures the recovery, not
-	// the path: no sample then (Karn's rule for cumulative ACKs).
-	if !c.snd.anyAgain(i) {
-		c.ackRTT.sample(now.Sub(c.snd.lastSent(i - 1)))
 	}
 	n := c.snd.acknowledge(i)
 	c.progressAt, c.backoff, c.probeMoved = now, 0, true
@@ -66,6 +63,22 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	c.applyRate()
 	c.sizeSendBuffer()
 	c.drained()
+}
+
+// sampleRTT measures the round trip by an ACK of all before i.
+func (c *Conn) sampleRTT(now Instant, i, settled packetIndex) {
+	switch {
+	case settled > max(i, c.settledTo):
+		// The newest packet that arrived, behind a gap; unless it was sent again.
+		if !c.snd.again(settled - 1) {
+			c.ackRTT.sample(now.Sub(c.snd.lastSent(settled - 1)))
+		}
+	case i > c.snd.una && !c.snd.anyAgain(i):
+		// An ACK that had to wait for a retransmission measures the recovery,
+		// not the path: no sample then (Karn's rule for cumulative ACKs).
+		c.ackRTT.sample(now.Sub(c.snd.lastSent(i - 1)))
+	}
+	c.settledTo = max(c.settledTo, settled)
 }
 
 // learn takes over what a full ACK says of the receiver.

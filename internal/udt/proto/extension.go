@@ -16,10 +16,38 @@ const (
 //
 //   - data is acknowledged within 10 ms of the last ACK, also a full-size last
 //     packet, for which libudt takes 100;
-//   - a client sends something as soon as it has the listener's answer.
+//   - a client sends something as soon as it has the listener's answer;
+//   - while data arrives behind a gap, full ACKs go on every 10 ms, and each full
+//     ACK of six words has a seventh: see settled.
 
 // offered says whether a request comes from an end of ours.
 func (h Handshake) offered() bool { return h.Info == extensionOffer }
 
 // accepted says whether an answer comes from an end of ours.
 func (h Handshake) accepted() bool { return h.Info == extensionAccept }
+
+// settled is the receiver's side of the seventh word: every packet before it has
+// arrived or was reported missing. With the NAKs it tells the sender what a list
+// of all that arrived would, in one word: how far packets have come though the
+// ACK stands still behind a gap.
+func (c *Conn) settled() packetIndex {
+	if c.naks.fresh.empty() {
+		return c.rcv.high
+	}
+	return min(c.rcv.high, max(c.rcv.next, c.naks.fresh.front().first))
+}
+
+// unsettled reports whether an extended peer is to be told of packets that
+// arrived behind a gap.
+func (c *Conn) unsettled() bool { return c.extended && c.settled() > c.acks.settled }
+
+// settledBy is the sender's side: how far packets are settled by an ACK of all
+// before i. ok is false if it speaks of packets that were never sent, or of fewer
+// than it acknowledges.
+func (c *Conn) settledBy(a ACK, i packetIndex) (to packetIndex, ok bool) {
+	if !c.extended || !a.HasSettled {
+		return i, true
+	}
+	to = indexOf(a.Settled, c.isn, c.snd.una)
+	return to, to >= i && to <= c.snd.next
+}

@@ -376,6 +376,12 @@ func (b *sendBuffer) lastSent(i packetIndex) Instant {
 	return c.sent[s]
 }
 
+// again reports whether packet i was retransmitted.
+func (b *sendBuffer) again(i packetIndex) bool {
+	c, s := b.chunk(i)
+	return c.rexmt&(1<<s) != 0
+}
+
 // anyAgain reports whether one of the packets from una up to but not including
 // i was retransmitted.
 func (b *sendBuffer) anyAgain(i packetIndex) bool {

@@ -125,39 +125,3 @@ func TestTailIsNotRepeatedInVain(t *testing.T) {
 		}
 	}
 }
-
-// The ends of a connection know each other, and nobody is taken for one of ours
-// who does not say so: not a listener that echoes what it doesn't know.
-func TestExtensionIsAgreed(t *testing.T) {
-	link := simnet.Params{Delay: ms}
-	p := newPair(t, 1, link, link)
-	p.dial()
-	p.sleep(10 * ms)
-	if !p.ends[0].conn.extended || !p.ends[1].conn.extended {
-		t.Error("two ends of ours do not know each other")
-	}
-	for info, want := range map[uint32]bool{0: false, 1: false, extensionOffer: false, extensionAccept: true} {
-		s := newClientScript(t, testConfig(1))
-		if c, ok := ParseControl(s.sent[0].b); !ok || c.Info != extensionOffer {
-			t.Fatalf("the request %x offers nothing", s.sent[0].b)
-		}
-		h := testChallenge(testConfig(1))
-		h.Info = extensionOffer // comes back from every listener
-		s.handshake(h)
-		h = testResponse(testConfig(1))
-		h.Info = info
-		s.handshake(h)
-		if s.c.State() != StateConnected || s.c.extended != want {
-			t.Errorf("an answer with %#x: state %d, extended %v", info, s.c.State(), s.c.extended)
-		}
-	}
-	for info, want := range map[uint32]uint32{0: 0, 1: 0, extensionOffer: extensionAccept, extensionAccept: 0} {
-		h := testRequest(1000)
-		h.Info = info
-		s := &script{t: t, c: NewServer(0, testConfig(1), h)}
-		s.step()
-		if c, ok := ParseControl(s.sent[0].b); !ok || c.Info != want || s.c.extended != (want != 0) {
-			t.Errorf("a request with %#x: %x, extended %v", info, s.sent[0].b, s.c.extended)
-		}
-	}
-}
