@@ -170,7 +170,8 @@ func (c *Conn) validNAK(body []byte) bool {
 // A libudt receiver reports a gap only once (trap D1), and its sender waits
 // for 300 ms of complete silence. We watch the packet the cumulative ACK
 // stands at: if it was retransmitted and a round trip passed, the copy was
-// lost; if nobody ever spoke of it, its NAK was lost, or it was the last.
+// lost; if nobody ever spoke of it, its NAK was lost, or it was the last. An
+// extended peer's ACKs are prompt, so that its tail is known sooner.
 func (c *Conn) lossTimeout() Instant {
 	if c.snd.inFlight() == 0 || c.state != StateConnected && c.state != StateDraining {
 		return never

@@ -94,9 +94,16 @@ func TestReorderedBeyondTheRoundTrip(t *testing.T) {
 	}
 	s.stamped(1, 904*ms) // a needless copy tells nothing
 	s.stamped(1, 905*ms)
-	s.stamped(0, 1)
+	s.stamped(0, 1)      // none at all: less than a microsecond
+	s.stamped(0, 800*ms) // too late to be waited for
 	if got := s.c.nakClock().delay; got != 5*ms {
 		t.Errorf("delay %v", got)
+	}
+	s.stamped(4, 950*ms)
+	s.stamped(3, 949*ms)
+	s.stamped(2, 944*ms) // 6 ms after the newest, not the latest
+	if got := s.c.nakClock().delay; got != 7500*time.Microsecond {
+		t.Errorf("delay %v for a packet 6ms late", got)
 	}
 }
 
@@ -126,6 +133,17 @@ func TestReorderDelayEnds(t *testing.T) {
 			t.Errorf("at %v: reported at once: %v", time.Duration(s.now), at)
 		}
 		next += 2
+	}
+}
+
+// After a pause of many round trips nothing is remembered.
+func TestReorderDelayEndsInAPause(t *testing.T) {
+	s := reordered(t, 8*ms)
+	s.pass(3 * time.Second)
+	s.take()
+	s.stamped(3, s.now.Sub(0))
+	if got := s.naks(); len(got) != 1 {
+		t.Errorf("NAKs %v, want one at once", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package proto
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,6 +123,70 @@ func TestTailIsNotRepeatedInVain(t *testing.T) {
 		p.run(5*time.Second, p.delivered)
 		if n := p.ends[0].conn.count.Retransmitted; n > 0 {
 			t.Errorf("round trip %v: %d packets sent again", rtt, n)
+		}
+	}
+}
+
+// What was sent less than a round trip ago may well be acknowledged yet: it is
+// not repeated with the rest of a tail.
+func TestTailStillOnItsWay(t *testing.T) {
+	s := newExtendedScript(t)
+	s.write(4)
+	s.pass(20 * ms)
+	s.ack(1, 4, 8192)
+	s.take()
+	for range 20 {
+		s.write(1)
+		s.pass(6 * ms)
+		if s.c.count.Retransmitted > 0 {
+			break
+		}
+	}
+	last := map[packetIndex]Instant{}
+	for _, p := range s.take() {
+		d, ok := ParseData(p.b)
+		if !ok {
+			continue
+		}
+		i := indexOf(d.Seq, s.c.isn, s.c.snd.una)
+		if first, again := last[i]; again && p.at.Sub(first) < s.c.ackRTT.srtt && i != s.c.snd.next-1 {
+			t.Errorf("packet %d is sent again after %v", i, p.at.Sub(first))
+		}
+		last[i] = p.at
+	}
+	if s.c.count.Retransmitted < 3 {
+		t.Fatalf("%d packets sent again", s.c.count.Retransmitted)
+	}
+}
+
+// The first repeat of a tail is a probe; only if that is in vain too the
+// controller is told of a timeout. To libudt, whose ACKs may take as long, the
+// wait was so long that it is told at once.
+func TestTailProbeIsNoTimeout(t *testing.T) {
+	for _, extended := range []bool{true, false} {
+		s := newConnectedScript(t, testConfig(1))
+		if extended {
+			s = newExtendedScript(t)
+		}
+		cc := &recorder{Native: NewNative()}
+		s.c.cc = cc
+		s.write(4)
+		s.pass(20 * ms)
+		s.ack(1, 4, 8192)
+		s.write(4)
+		told := []int{}
+		for sent := s.c.count.Retransmitted; len(told) < 3; {
+			s.pass(ms)
+			if n := s.c.count.Retransmitted; n > sent {
+				sent, told = n, append(told, cc.timeouts)
+			}
+		}
+		want := []int{1, 2, 3}
+		if extended {
+			want = []int{0, 1, 2}
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("extended %v: %v timeouts after each repeat, want %v", extended, told, want)
 		}
 	}
 }
