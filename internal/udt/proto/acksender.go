@@ -41,6 +41,7 @@ type ackSender struct {
 	settled   packetIndex // last reported to an extended peer
 	window    int         // last advertised, packets
 	since     int         // packets stored since any ACK
+	missed    bool        // the sender repeats what the last full ACK covered
 
 	history [ackHistorySize]struct {
 		number uint32
@@ -57,7 +58,7 @@ func (a *ackSender) record(now Instant, at packetIndex) {
 	h := &a.history[a.number%ackHistorySize]
 	h.number, h.at, h.when, h.used = a.number, at, now, true
 	a.full, a.fullAt, a.sent = at, now, true
-	a.since = 0
+	a.since, a.missed = 0, false
 }
 
 // confirm looks up the ACK that an ACK2 answers; each is answered once.

@@ -64,7 +64,11 @@ func (c *Conn) onACKTimer(now Instant) {
 	case c.acks.confirmed == c.acks.full:
 		// Everything is confirmed.
 	default:
-		if repeat := c.afterFullACK(c.rtt.spread()); repeat > now {
+		wait := c.rtt.spread()
+		if c.acks.missed {
+			wait = min(wait, outageProbe/2)
+		}
+		if repeat := c.afterFullACK(wait); repeat > now {
 			c.timers.set(timerACK, repeat)
 			return
 		}

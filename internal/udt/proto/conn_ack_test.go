@@ -292,3 +292,26 @@ func TestLightACKCountsBytes(t *testing.T) {
 		}
 	}
 }
+
+// Whoever repeats what was acknowledged has missed the ACK: it is not left to
+// the time that a round trip may take at most.
+func TestMissedACKIsRepeatedSoon(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.c.rtt = rttEstimator{srtt: 300 * ms, rttvar: 150 * ms, measured: true, min: 300 * ms}
+	s.receive(0, 4)
+	s.take()
+	s.pass(100 * ms)
+	s.receive(3, 4)
+	s.pass(20*ms - 1)
+	if full, _, _ := s.acks(); len(full) != 0 {
+		t.Errorf("ACKs %v sooner than every 120 ms", full)
+	}
+	s.pass(1)
+	if full, _, _ := s.acks(); len(full) != 1 {
+		t.Errorf("ACKs %v, want a repeat", full)
+	}
+	s.pass(500 * ms)
+	if full, _, _ := s.acks(); len(full) != 0 {
+		t.Errorf("ACKs %v while nothing came twice", full)
+	}
+}

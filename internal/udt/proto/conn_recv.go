@@ -102,6 +102,7 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 		// The sender has missed our ACK of it, whatever an ACK2 said: one
 		// that was forged or spoiled must not silence us for good.
 		c.acks.confirmed = min(c.acks.confirmed, i)
+		c.acks.missed = true
 		if c.state != StateConnecting {
 			c.timers.sooner(timerACK, now.Add(syn))
 		}

@@ -23,14 +23,14 @@ func (p *pair) intact() {
 // is out, whatever was under way.
 func TestBlackout(t *testing.T) {
 	for _, dir := range []string{"both", "data", "ACKs"} {
-		for i := range 6 {
-			delay := []time.Duration{0, 20 * ms, 100 * ms}[i%3]
+		for i := range 12 {
+			delay := []time.Duration{0, 20 * ms, 150 * ms}[i%3]
 			rate := []float64{5e6, 30e6}[i%2]
 			start := 700*ms + time.Duration(i)*7*ms
-			t.Run(fmt.Sprintf("%s, delay %v, %v Mbit per s, at %v", dir, delay, rate/1e6, start), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, delay %v, %v Mbit per s, at %v, %d", dir, delay, rate/1e6, start, i), func(t *testing.T) {
 				link := simnet.Params{Rate: rate, Delay: delay, Queue: 100_000}
 				out := link
-				out.Outages = []simnet.Outage{{At: start, For: 1500 * ms}}
+				out.Outages = []simnet.Outage{{At: start, For: 2000 * ms}}
 				ab, ba := out, out
 				switch dir {
 				case "data":
@@ -40,8 +40,11 @@ func TestBlackout(t *testing.T) {
 				}
 				p := newPair(t, uint64(i), ab, ba)
 				p.data(0, int(rate/8*2))
+				if i >= 6 {
+					p.ends[0].cfg.Controller = NewFixed(rate * 0.97)
+				}
 				p.dial()
-				end := Instant(start + 1500*ms)
+				end := Instant(start + 2000*ms)
 				p.sleep(end.Sub(0))
 				e := p.ends[0]
 				acked := e.conn.snd.una
