@@ -89,6 +89,7 @@ func (c *Conn) onKeepAliveTimer(now Instant) {
 		if c.naks.fresh.empty() && c.naks.waiting.empty() {
 			c.naks = nakQueue{}
 		}
+		c.reorder.trim()
 	}
 	c.timers.set(timerKeepAlive, at)
 }

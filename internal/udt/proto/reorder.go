@@ -89,3 +89,10 @@ func (r *reordering) passed(next packetIndex) {
 func (r *reordering) delay(limit time.Duration) time.Duration {
 	return min(max(r.late, r.before)*5/4, limit)
 }
+
+// trim gives the memory back that isn't needed while nothing is missing.
+func (r *reordering) trim() {
+	if r.shown.empty() {
+		r.shown = fifo[shownGap]{}
+	}
+}
