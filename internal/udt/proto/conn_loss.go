@@ -51,6 +51,10 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 		c.ackRTT.sample(now.Sub(c.snd.lastSent(i - 1)))
 	}
 	n := c.snd.acknowledge(i)
+	c.path.Sample = c.delivery.arrive(now, i)
+	if c.snd.inFlight() == 0 {
+		c.delivery.settle()
+	}
 	c.progressAt, c.backoff, c.probeMoved = now, 0, true
 	if c.snd.held() == 0 {
 		c.noteIdle(now)
@@ -74,6 +78,9 @@ func (c *Conn) learn(a ACK, i packetIndex) {
 			smooth(&c.path.ArrivalRate, a.ArrivalRate)
 		}
 		smooth(&c.path.Capacity, a.Capacity)
+		c.path.Latest = Rates{
+			Arrival: float64(max(0, a.ArrivalRate)), Capacity: float64(max(0, a.Capacity)), Count: c.path.Latest.Count + 1,
+		}
 	}
 }
 
@@ -108,6 +115,7 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 		after = now.Add(-c.ackRTT.min * 7 / 8)
 	}
 	marked, first := 0, never
+	high := c.snd.una
 	for {
 		r, rest, ok := NextLoss(body)
 		if !ok {
@@ -116,11 +124,15 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 		body = rest
 		from := indexOf(r.First, c.isn, c.snd.una)
 		to := indexOf(r.Last, c.isn, c.snd.una) + 1
+		high = max(high, to)
 		if n := c.snd.markLost(from, to, after); n > 0 {
 			marked += n
 			first = min(first, Instant(max(from, c.snd.una)))
 		}
 	}
+	c.delivery.lose(marked)
+	// What made the receiver find the gap is the packet behind it.
+	c.path.Sample = c.delivery.arrive(now, min(high+1, c.snd.next))
 	if marked == 0 {
 		return
 	}
@@ -200,10 +212,12 @@ func (c *Conn) onLossTimeout(now Instant) {
 	}
 	n += c.snd.markLost(c.snd.next-1, c.snd.next, after)
 	c.count.SendLoss += int64(n)
+	c.delivery.lose(n)
 	if c.hold.active {
 		return // no sign of congestion: the peer may not know yet that it is connected
 	}
 	c.refreshPath(now)
+	c.path.Sample = RateSample{}
 	c.cc.OnTimeout(&c.path)
 	c.applyRate()
 }

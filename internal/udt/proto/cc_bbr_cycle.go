@@ -1,0 +1,121 @@
+package proto
+
+import "time"
+
+// bbrCycle is ProbeBW: cycles of Down, Cruise, Refill and Up (section 5.3.3).
+type bbrCycle struct {
+	gain  float64 // of Up
+	found float64 // bandwidth that Up has to exceed to go on
+	wait  int     // round trips from the begin of Down to the next probe
+	began Instant // of Down
+	count int     // round trips since
+	rng   uint64
+}
+
+const (
+	// A probe follows after minProbeWait to minProbeWait+2 round trips, drawn
+	// so that flows don't probe together. The draft waits for 2 to 3 s, for the
+	// sake of Reno; on a long path that would be to miss the bandwidth that
+	// has become free for that long.
+	minProbeWait = 6
+	// minProbeTime is the least time between probes.
+	minProbeTime = 60 * time.Millisecond
+	// downRounds is when Down gives up on a queue that is not ours.
+	downRounds = 3
+	// upGrowth is what a probe has to find in a round trip to go on.
+	upGrowth = 1.1
+	// maxUpGain is how fast a probe gets that goes on finding.
+	maxUpGain = 2
+)
+
+func (b *BBR) updateCycle(s *PathState) {
+	m, c := &b.model, &b.cycle
+	if m.newRound {
+		c.count++
+		if b.congested(s) {
+			return
+		}
+	}
+	switch b.phase {
+	case phaseDown:
+		if float64(s.Pipe) <= m.inflight(1)+m.slack() || b.rounds >= downRounds {
+			b.startCruise(s)
+		}
+	case phaseCruise:
+		if c.count >= c.wait && s.Now.Sub(c.began) >= minProbeTime {
+			b.enter(s, phaseRefill)
+			m.bwLo = 0
+		}
+	case phaseRefill:
+		if m.newRound {
+			b.startUp(s)
+		}
+	case phaseUp:
+		if m.newRound {
+			b.updateUp(s)
+		}
+	}
+}
+
+// congested acts on what the last round trip tells of congestion; true if the
+// phase changed.
+func (b *BBR) congested(s *PathState) bool {
+	m := &b.model
+	if m.last.limited {
+		return false
+	}
+	switch {
+	case b.phase == phaseUp:
+		if m.lossy() { // section 5.5.10.2
+			m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
+			b.startDown(s)
+			return true
+		}
+	case m.squeezed():
+		m.lower()
+		if float64(s.Pipe) > m.inflight(1.5) {
+			b.enter(s, phaseDrain)
+			return true
+		}
+	case m.lossy() && m.queued():
+		m.lower()
+	}
+	return false
+}
+
+// updateUp goes on probing as long as every round trip finds more, ever
+// faster, and stops when one has not. The first round trip shows what was sent
+// before.
+func (b *BBR) updateUp(s *PathState) {
+	m, c := &b.model, &b.cycle
+	bw := m.maxBW()
+	switch {
+	case bw >= c.found*upGrowth:
+		c.found = bw
+		c.gain = min(maxUpGain, c.gain*1.2)
+		b.rounds = 1
+	case b.rounds >= 2:
+		b.startDown(s)
+	}
+	if m.hi > 0 {
+		m.hi = max(m.hi, float64(s.Sample.InFlight)) // nothing was lost at that
+	}
+}
+
+func (b *BBR) startDown(s *PathState) {
+	b.enter(s, phaseDown)
+	b.model.turn()
+	c := &b.cycle
+	c.began, c.count = s.Now, 0
+	c.rng ^= c.rng << 13
+	c.rng ^= c.rng >> 7
+	c.rng ^= c.rng << 17
+	c.wait = minProbeWait + int(c.rng%3)
+}
+
+func (b *BBR) startCruise(s *PathState) { b.enter(s, phaseCruise) }
+
+func (b *BBR) startUp(s *PathState) {
+	b.enter(s, phaseUp)
+	b.cycle.gain, b.cycle.found = bbrUpGain, b.model.maxBW()
+}
