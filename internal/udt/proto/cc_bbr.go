@@ -101,8 +101,8 @@ func (b *BBR) update(s *PathState) {
 		b.updateStartup(s)
 	case phaseDrain:
 		// Section 5.3.2.
-		if float64(s.Pipe) <= m.inflight(1) || b.rounds > 3 {
-			b.leaveDrain(s)
+		if m.drained(s, b.rounds) || b.rounds > 3 {
+			b.startDown(s)
 		}
 	case phaseProbeRTT:
 		b.updateProbeRTT(s)
@@ -133,7 +133,10 @@ func (b *BBR) setRate() {
 	case phaseDown:
 		b.rate = bbrDownGain * bw
 	case phaseUp:
-		b.rate = b.cycle.gain * bw * bbrMargin
+		b.rate = bw * bbrMargin
+		if !b.cycle.full {
+			b.rate *= b.cycle.gain
+		}
 	default:
 		b.rate = bw * bbrMargin
 	}
@@ -173,9 +176,10 @@ func (m *bbrModel) inflight(gain float64) float64 { return gain * m.volume(m.ban
 
 // slack is what may be in flight beyond the BDP because packets leave in
 // bursts and are acknowledged in batches (sections 5.5.8 and 5.5.9).
-func (m *bbrModel) slack() float64 {
-	return m.bandwidth()*paceMaxBurst.Seconds() + max(m.extra.most(), paceMinBurst) + lightACKEvery/4
-}
+func (m *bbrModel) slack() float64 { return m.burst() + m.extra.most() }
+
+// burst is how many packets may leave at once.
+func (m *bbrModel) burst() float64 { return max(m.bandwidth()*paceMaxBurst.Seconds(), paceMinBurst) }
 
 // bbrProbeRTT is when and how the path is looked at without a queue
 // (section 5.3.4).

@@ -4,11 +4,13 @@ import "time"
 
 // bbrCycle is ProbeBW: cycles of Down, Cruise, Refill and Up (section 5.3.3).
 type bbrCycle struct {
-	gain  float64 // of Up
-	found float64 // bandwidth that Up has to exceed to go on
-	wait  int     // round trips from the begin of Down to the next probe
-	began Instant // of Down
-	count int     // round trips since
+	gain  float64       // of Up
+	rtt   time.Duration // least, before Up
+	full  bool          // Up has made a queue
+	found float64       // bandwidth that Up has to exceed to go on
+	wait  int           // round trips from the begin of Down to the next probe
+	began Instant       // of Down
+	count int           // round trips since
 	rng   uint64
 }
 
@@ -38,7 +40,7 @@ func (b *BBR) updateCycle(s *PathState) {
 	}
 	switch b.phase {
 	case phaseDown:
-		if float64(s.Pipe) <= m.inflight(1)+m.slack() || b.rounds >= downRounds {
+		if m.drained(s, b.rounds) || b.rounds >= downRounds {
 			b.startCruise(s)
 		}
 	case phaseCruise:
@@ -53,6 +55,11 @@ func (b *BBR) updateCycle(s *PathState) {
 	case phaseUp:
 		if m.newRound {
 			b.updateUp(s)
+		}
+		// What was sent too fast has made a queue. That is enough to learn
+		// whether more gets through; more would only be lost.
+		if s.Sample.RTT > c.rtt+c.rtt/16+time.Millisecond {
+			c.full = true
 		}
 	}
 }
@@ -91,7 +98,7 @@ func (b *BBR) updateUp(s *PathState) {
 	bw := m.maxBW()
 	switch {
 	case bw >= c.found*upGrowth:
-		c.found = bw
+		c.found, c.full = bw, false
 		c.gain = min(maxUpGain, c.gain*1.2)
 		b.rounds = 1
 	case b.rounds >= 2:
@@ -117,5 +124,7 @@ func (b *BBR) startCruise(s *PathState) { b.enter(s, phaseCruise) }
 
 func (b *BBR) startUp(s *PathState) {
 	b.enter(s, phaseUp)
-	b.cycle.gain, b.cycle.found = bbrUpGain, b.model.maxBW()
+	c, m := &b.cycle, &b.model
+	c.gain, c.found = bbrUpGain, m.maxBW()
+	c.rtt, c.full = m.last.rtt, false
 }

@@ -76,7 +76,7 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	if !r.Limited || rate > m.maxBW() { // section 5.5.4
 		m.bw[0] = max(m.bw[0], rate)
 	}
-	m.extra.add(s, m.bandwidth(), m.newRound)
+	m.extra.add(s, m.bandwidth(), m.inflight(1), m.newRound)
 }
 
 // endRound completes a round trip.
@@ -119,6 +119,16 @@ func (m *bbrModel) minRTT() time.Duration {
 func (m *bbrModel) queued() bool {
 	least := m.minRTT()
 	return m.last.rtt > least+least/8+time.Millisecond
+}
+
+// drained reports whether there is no queue any more: no more is on its way
+// than the BDP, or the packet that arrived last did not wait. Between reports
+// the former is too pessimistic, and the latter speaks of the time before the
+// phase if it is not a round trip old.
+func (m *bbrModel) drained(s *PathState, rounds int) bool {
+	least := m.minRTT()
+	return float64(s.Pipe) <= m.inflight(1)+m.burst() ||
+		rounds >= 1 && s.Sample.RTT > 0 && s.Sample.RTT <= least+least/32+time.Millisecond
 }
 
 // lossy reports whether more was lost in the last round trip than the path
@@ -183,12 +193,14 @@ func (w *twoWindows) turn() {
 // because they come in batches (section 5.5.9).
 type ackedExtra struct {
 	start     Instant
-	delivered int64
+	delivered int64      // at the start
+	latest    int64      // at the last report
 	max       [2]float64 // this window of five round trips and the one before
 	rounds    int
 }
 
-func (e *ackedExtra) add(s *PathState, bw float64, newRound bool) {
+// add notes what was delivered; most bounds what is believed.
+func (e *ackedExtra) add(s *PathState, bw, most float64, newRound bool) {
 	if newRound {
 		if e.rounds++; e.rounds >= 5 {
 			e.rounds = 0
@@ -196,12 +208,11 @@ func (e *ackedExtra) add(s *PathState, bw float64, newRound bool) {
 		}
 	}
 	expected := bw * s.Now.Sub(e.start).Seconds()
-	extra := float64(s.Delivered-e.delivered) - expected
-	if extra <= 0 {
-		e.start, e.delivered = s.Now, s.Delivered
-		return
+	if float64(s.Delivered-e.delivered) <= expected {
+		e.start, e.delivered, expected = s.Now, e.latest, 0 // from this batch on
 	}
-	e.max[0] = max(e.max[0], min(extra, float64(s.InFlight)))
+	e.latest = s.Delivered
+	e.max[0] = max(e.max[0], min(float64(s.Delivered-e.delivered)-expected, most))
 }
 
 func (e *ackedExtra) most() float64 { return max(e.max[0], e.max[1]) }

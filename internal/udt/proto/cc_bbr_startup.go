@@ -18,7 +18,6 @@ type bbrStartup struct {
 
 	full  float64 // bandwidth that has to be exceeded
 	count int     // round trips without
-	trust bool    // left because the capacity was reached
 }
 
 const (
@@ -37,9 +36,8 @@ const (
 	fullRounds = 3
 )
 
-// report takes in what the receiver estimates; burst says that nothing was
-// paced so far.
-func (st *bbrStartup) report(s *PathState, burst bool, m *bbrModel) {
+// report takes in what the receiver estimates.
+func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	r := s.Latest
 	if r.Count == st.reports {
 		return
@@ -51,6 +49,7 @@ func (st *bbrStartup) report(s *PathState, burst bool, m *bbrModel) {
 		st.agreed = 0
 	}
 	st.previous = r.Capacity
+	burst := s.Acked <= initialWindow // of what came later, pacing shaped the arrival
 	switch {
 	case burst && r.Arrival > 0 && r.Capacity < 1.5*r.Arrival && r.Arrival < 1.5*r.Capacity:
 		st.capacity = min(r.Arrival, r.Capacity)
@@ -74,7 +73,7 @@ func (st *bbrStartup) rate(bw float64) float64 {
 
 func (b *BBR) updateStartup(s *PathState) {
 	m, st := &b.model, &b.startup
-	st.report(s, b.rate == 0, m)
+	st.report(s, m)
 	if !m.newRound || m.last.limited {
 		return
 	}
@@ -83,7 +82,11 @@ func (b *BBR) updateStartup(s *PathState) {
 	case m.lossy() && m.queued(): // section 5.3.1.3
 		m.hi = max(m.inflight(1), float64(s.Sample.InFlight)*bbrBeta)
 	case st.capacity > 0 && bw >= 0.9*st.capacity && bw < 1.1*st.capacity:
-		st.trust = true
+		if !m.queued() {
+			// There is nothing to drain, and the word may be too low.
+			b.startUp(s)
+			return
+		}
 	case bw >= st.full*fullGrowth:
 		st.full, st.count = bw, 0
 		return
@@ -93,15 +96,4 @@ func (b *BBR) updateStartup(s *PathState) {
 		}
 	}
 	b.enter(s, phaseDrain)
-}
-
-// leaveDrain goes on to ProbeBW: with a probe if Startup has ended on the
-// receiver's word for the capacity, which may be too low.
-func (b *BBR) leaveDrain(s *PathState) {
-	if b.startup.trust {
-		b.startup.trust = false
-		b.startUp(s)
-		return
-	}
-	b.startDown(s)
 }
