@@ -224,7 +224,7 @@ func (l *memLink) Abort() error {
 
 func (l *memLink) Stats(bool) stats                 { return stats{MsRTT: 12.5, PktRcvLossTotal: 3} }
 func (l *memLink) MSS() int                         { return 1500 }
-func (l *memLink) CongestionControl() string        { return "native" }
+func (l *memLink) CongestionControl() string        { return "bbr" }
 func (l *memLink) LocalAddr() net.Addr              { return net.UDPAddrFromAddrPort(l.local) }
 func (l *memLink) RemoteAddr() net.Addr             { return net.UDPAddrFromAddrPort(l.remote) }
 func (l *memLink) SetWriteDeadline(time.Time) error { return nil }

@@ -49,9 +49,9 @@ const (
 	bbrStartupGain = 2.77
 	bbrDrainGain   = 0.5
 	bbrDownGain    = 0.9
-	bbrUpGain      = 1.25
 	bbrWindowGain  = 2.0
 	bbrMargin      = 0.99
+	windowTime     = 40 * time.Millisecond
 	// bbrMinWindow is what keeps ACKs coming (section 5.6.4.3).
 	bbrMinWindow = 4
 )
@@ -156,7 +156,7 @@ func (b *BBR) setWindow(s *PathState) {
 		case phaseProbeRTT:
 			b.cwnd = m.inflight(probeRTTGain)
 		default:
-			b.cwnd = m.inflight(bbrWindowGain) + m.slack()
+			b.cwnd = m.inflight(1) + max(m.inflight(bbrWindowGain-1), m.bandwidth()*windowTime.Seconds()) + m.slack()
 		}
 		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, b.phase))
 	}

@@ -4,14 +4,15 @@ import "time"
 
 // bbrCycle is ProbeBW: cycles of Down, Cruise, Refill and Up (section 5.3.3).
 type bbrCycle struct {
-	gain  float64       // of Up
-	rtt   time.Duration // least, before Up
-	full  bool          // Up has made a queue
-	found float64       // bandwidth that Up has to exceed to go on
-	wait  int           // round trips from the begin of Down to the next probe
-	began Instant       // of Down
-	count int           // round trips since
-	rng   uint64
+	gain float64 // of Up
+	full bool    // Up has made a queue
+	// noQueue is a round trip that may still be without the queue of Up.
+	noQueue time.Duration
+	found   float64 // bandwidth that Up has to exceed to go on
+	wait    int     // round trips from the begin of Down to the next probe
+	began   Instant // of Down
+	count   int     // round trips since
+	rng     uint64
 }
 
 const (
@@ -21,11 +22,11 @@ const (
 	// has become free for that long.
 	minProbeWait = 6
 	// minProbeTime is the least time between probes.
-	minProbeTime = 60 * time.Millisecond
+	minProbeTime = 250 * time.Millisecond
 	// downRounds is when Down gives up on a queue that is not ours.
 	downRounds = 3
-	// upGrowth is what a probe has to find in a round trip to go on.
-	upGrowth = 1.1
+	// upPart is how much of the capacity a probe asks for.
+	upPart = 0.125
 	// maxUpGain is how fast a probe gets that goes on finding.
 	maxUpGain = 2
 )
@@ -34,9 +35,9 @@ func (b *BBR) updateCycle(s *PathState) {
 	m, c := &b.model, &b.cycle
 	if m.newRound {
 		c.count++
-		if b.congested(s) {
-			return
-		}
+	}
+	if b.congested(s) {
+		return
 	}
 	switch b.phase {
 	case phaseDown:
@@ -58,33 +59,29 @@ func (b *BBR) updateCycle(s *PathState) {
 		}
 		// What was sent too fast has made a queue. That is enough to learn
 		// whether more gets through; more would only be lost.
-		if s.Sample.RTT > c.rtt+c.rtt/16+time.Millisecond {
+		if s.Sample.RTT > c.noQueue {
 			c.full = true
 		}
 	}
 }
 
-// congested acts on what the last round trip tells of congestion; true if the
-// phase changed.
+// congested acts on signs of congestion; true if the phase changed.
 func (b *BBR) congested(s *PathState) bool {
 	m := &b.model
-	if m.last.limited {
-		return false
-	}
 	switch {
 	case b.phase == phaseUp:
-		if m.lossy() { // section 5.5.10.2
+		if m.newRound && m.lossy() { // section 5.5.10.2
 			m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
 			b.startDown(s)
 			return true
 		}
 	case m.squeezed():
-		m.lower()
+		m.yield()
 		if float64(s.Pipe) > m.inflight(1.5) {
 			b.enter(s, phaseDrain)
 			return true
 		}
-	case m.lossy() && m.queued():
+	case m.newRound && m.lossy() && m.queued():
 		m.lower()
 	}
 	return false
@@ -97,9 +94,9 @@ func (b *BBR) updateUp(s *PathState) {
 	m, c := &b.model, &b.cycle
 	bw := m.maxBW()
 	switch {
-	case bw >= c.found*upGrowth:
+	case bw >= c.found*(1+(c.gain-1)/2):
 		c.found, c.full = bw, false
-		c.gain = min(maxUpGain, c.gain*1.2)
+		c.gain = min(maxUpGain, max(c.gain*1.2, m.upGain()))
 		b.rounds = 1
 	case b.rounds >= 2:
 		b.startDown(s)
@@ -111,7 +108,7 @@ func (b *BBR) updateUp(s *PathState) {
 
 func (b *BBR) startDown(s *PathState) {
 	b.enter(s, phaseDown)
-	b.model.turn()
+	b.model.turn(s.Now)
 	c := &b.cycle
 	c.began, c.count = s.Now, 0
 	c.rng ^= c.rng << 13
@@ -125,6 +122,13 @@ func (b *BBR) startCruise(s *PathState) { b.enter(s, phaseCruise) }
 func (b *BBR) startUp(s *PathState) {
 	b.enter(s, phaseUp)
 	c, m := &b.cycle, &b.model
-	c.gain, c.found = bbrUpGain, m.maxBW()
-	c.rtt, c.full = m.last.rtt, false
+	c.gain, c.found = m.upGain(), m.maxBW()
+	c.full = false
+	c.noQueue = m.last.rtt + m.last.rtt/16 + 2*s.RTTVar + time.Millisecond
+}
+
+// upGain is what Up asks for: the same part of the capacity whoever asks, so
+// that flows come to equal shares as with any additive increase.
+func (m *bbrModel) upGain() float64 {
+	return min(maxUpGain, 1+upPart*m.capacity/m.maxBW())
 }

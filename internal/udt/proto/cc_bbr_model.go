@@ -16,7 +16,42 @@ type bbrModel struct {
 	loss float64 // share of packets lost while there is no queue
 	seen int     // round trips that loss was measured over
 
+	capacity float64 // of the path, packets/s, as the receiver reports it; at least maxBW
+	turned   Instant // when the bandwidth's filter last turned
+
 	extra ackedExtra
+	tick  bbrTick
+}
+
+// bbrTick is what was delivered in the last least round trip: unlike a
+// packet-timed round trip it does not take longer when a queue grows.
+type bbrTick struct {
+	start     Instant
+	delivered int64         // at the start
+	least     time.Duration // round trip since; 0 = unknown
+	limited   bool
+
+	rate float64       // packets/s in the one before
+	rtt  time.Duration // least in the one before
+	over bool          // the event at hand completed one without any limit
+}
+
+// minTick is the least time to measure over: two intervals of ACKs.
+const minTick = 2 * syn
+
+func (k *bbrTick) update(s *PathState, length time.Duration) {
+	r := &s.Sample
+	if k.least == 0 || r.RTT < k.least {
+		k.least = r.RTT
+	}
+	k.limited = k.limited || r.Limited
+	k.over = false
+	took := s.Now.Sub(k.start)
+	if took < max(length, minTick) {
+		return
+	}
+	k.rate, k.rtt, k.over = float64(s.Delivered-k.delivered)/took.Seconds(), k.least, !k.limited
+	k.start, k.delivered, k.least, k.limited = s.Now, s.Delivered, 0, false
 }
 
 // A bbrRound is what one round trip told.
@@ -45,6 +80,10 @@ const (
 	maxBaseLoss = 0.2
 	// bbrBeta is the most that a bound is lowered by at a time (section 2.7).
 	bbrBeta = 0.7
+	// maxShareless is how many times the bandwidth the capacity may be.
+	maxShareless = 8
+	// bwHold is how long at least a bandwidth is remembered.
+	bwHold = 500 * time.Millisecond
 )
 
 func (m *bbrModel) init(s *PathState) {
@@ -54,7 +93,7 @@ func (m *bbrModel) init(s *PathState) {
 
 // update takes in what an ACK or a NAK tells.
 func (m *bbrModel) update(s *PathState, phase bbrPhase) {
-	m.newRound = false
+	m.newRound, m.tick.over = false, false
 	r := &s.Sample
 	if r.Interval <= 0 {
 		return
@@ -76,6 +115,8 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	if !r.Limited || rate > m.maxBW() { // section 5.5.4
 		m.bw[0] = max(m.bw[0], rate)
 	}
+	m.capacity = max(m.maxBW(), min(s.Capacity, maxShareless*m.maxBW()))
+	m.tick.update(s, m.minRTT())
 	m.extra.add(s, m.bandwidth(), m.inflight(1), m.newRound)
 }
 
@@ -105,7 +146,12 @@ func (m *bbrModel) bandwidth() float64 {
 }
 
 // turn begins a cycle of the bandwidth's filter (section 5.5.6).
-func (m *bbrModel) turn() { m.bw[0], m.bw[1] = 0, m.bw[0] }
+func (m *bbrModel) turn(now Instant) {
+	if now.Sub(m.turned) >= bwHold {
+		m.bw[0], m.bw[1] = 0, m.bw[0]
+		m.turned = now
+	}
+}
 
 // minRTT is the least round trip of the last 5 to 10 s (section 5.5.7).
 func (m *bbrModel) minRTT() time.Duration {
@@ -138,13 +184,19 @@ func (m *bbrModel) lossy() bool {
 	return float64(m.last.lost) > (lossThreshold+1.5*m.loss)*sent+3
 }
 
-// squeezed reports whether all packets of the last round trip found a long
-// queue and less was delivered than the model promises: somebody else has come,
-// or the path has become slower.
+// squeezed reports whether all packets of a least round trip found a queue,
+// and less was delivered than the model promises: somebody else has come, or
+// the path has become slower. How much less is measured by the capacity, so
+// that flows with much of it yield first.
 func (m *bbrModel) squeezed() bool {
 	least := m.minRTT()
-	return m.last.rtt > least+least/4+2*time.Millisecond && m.last.bw < 0.9*m.bandwidth()
+	return m.tick.over && m.tick.rtt > least+least/8+2*time.Millisecond &&
+		m.bandwidth()-m.tick.rate > max(0.1*m.capacity, 0.1*m.bandwidth())
 }
+
+// yield bounds the bandwidth by what is delivered: the queue never ran empty,
+// so that is what the path has for us.
+func (m *bbrModel) yield() { m.bwLo = m.tick.rate }
 
 // lower lowers the short-term bound to what was delivered (section 5.5.10.3).
 func (m *bbrModel) lower() { m.bwLo = max(m.last.bw, bbrBeta*m.bandwidth()) }

@@ -67,7 +67,7 @@ func TestBBRRates(t *testing.T) {
 			}
 		}
 		p.run(10 * time.Second)
-		t.Logf("factor %v followed after %v; retr %d", factor, (followed-Instant(5*time.Second)).Sub(0), c.from.count.Retransmitted)
+		t.Logf("factor %v followed after %v; retr %d", factor, (followed - Instant(5*time.Second)).Sub(0), c.from.count.Retransmitted)
 	}
 }
 

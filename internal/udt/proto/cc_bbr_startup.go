@@ -56,7 +56,7 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 		st.jump = jumpPart * st.capacity
 	case burst && r.Arrival > 0:
 		st.jump = min(jumpPart/2*r.Arrival, jumpRise*initialWindow/m.minRTT().Seconds())
-	case st.agreed >= capacityAgreed:
+	case st.agreed >= capacityAgreed && r.Capacity > 1.5*r.Arrival:
 		st.capacity = r.Capacity
 		st.jump = min(jumpPart*st.capacity, jumpRise*m.maxBW())
 	}
