@@ -150,13 +150,13 @@ func (b *BBR) setWindow(s *PathState) {
 		case phaseStartup:
 			// What is sent at the rate in a round trip has to fit, also where
 			// the bandwidth is not measured yet.
-			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain), m.volume(b.rate)*1.25+m.slack())
+			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain)+m.slack(), m.volume(b.rate)*1.25+m.slack())
 		case phaseUp:
 			b.cwnd = m.inflight(b.cycle.gain) + m.slack()
 		case phaseProbeRTT:
 			b.cwnd = m.inflight(probeRTTGain)
 		default:
-			b.cwnd = m.inflight(1) + max(m.inflight(bbrWindowGain-1), m.bandwidth()*windowTime.Seconds()) + m.slack()
+			b.cwnd = m.inflight(1) + m.room() + m.slack()
 		}
 		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, b.phase))
 	}
@@ -176,7 +176,16 @@ func (m *bbrModel) inflight(gain float64) float64 { return gain * m.volume(m.ban
 
 // slack is what may be in flight beyond the BDP because packets leave in
 // bursts and are acknowledged in batches (sections 5.5.8 and 5.5.9).
-func (m *bbrModel) slack() float64 { return m.burst() + m.extra.most() }
+func (m *bbrModel) slack() float64 {
+	return m.burst() + max(m.extra.most(), min(lightACKEvery, m.bandwidth()*syn.Seconds()))
+}
+
+// room is what may be in flight beyond the BDP because others make a queue: as
+// much again, and on a short path more, for the queue of a flow on a longer
+// path does not shrink with ours.
+func (m *bbrModel) room() float64 {
+	return max(m.inflight(bbrWindowGain-1), min(m.bandwidth()*windowTime.Seconds(), m.inflight(3)))
+}
 
 // burst is how many packets may leave at once.
 func (m *bbrModel) burst() float64 { return max(m.bandwidth()*paceMaxBurst.Seconds(), paceMinBurst) }

@@ -59,7 +59,7 @@ func (b *BBR) updateCycle(s *PathState) {
 		}
 		// What was sent too fast has made a queue. That is enough to learn
 		// whether more gets through; more would only be lost.
-		if s.Sample.RTT > c.noQueue {
+		if m.recent.rtt > c.noQueue {
 			c.full = true
 		}
 	}
@@ -81,7 +81,7 @@ func (b *BBR) congested(s *PathState) bool {
 			b.enter(s, phaseDrain)
 			return true
 		}
-	case m.newRound && m.lossy() && m.queued():
+	case m.newRound && m.lossy() && (m.queued() || m.last.share() > heavyLoss):
 		m.lower()
 	}
 	return false
@@ -96,8 +96,8 @@ func (b *BBR) updateUp(s *PathState) {
 	switch {
 	case bw >= c.found*(1+(c.gain-1)/2):
 		c.found, c.full = bw, false
-		c.gain = min(maxUpGain, max(c.gain*1.2, m.upGain()))
-		b.rounds = 1
+		c.gain = min(maxUpGain, 2*c.gain-1)
+		b.rounds = 0
 	case b.rounds >= 2:
 		b.startDown(s)
 	}

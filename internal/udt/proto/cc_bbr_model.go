@@ -4,10 +4,11 @@ import "time"
 
 // bbrModel is the path as BBR knows it (section 5.5).
 type bbrModel struct {
-	round    bbrRound // under way
-	last     bbrRound // complete
-	roundEnd int64    // delivered when the round trip ends
-	newRound bool     // the event at hand began one
+	round      bbrRound // under way
+	last       bbrRound // complete
+	roundEnd   int64    // delivered when the round trip ends
+	newRound   bool     // the event at hand began one
+	roundStart Instant
 
 	bw   [2]float64 // most delivered, packets/s: this cycle of ProbeBW and the one before
 	bwLo float64    // short-term bound; 0 = none
@@ -19,8 +20,9 @@ type bbrModel struct {
 	capacity float64 // of the path, packets/s, as the receiver reports it; at least maxBW
 	turned   Instant // when the bandwidth's filter last turned
 
-	extra ackedExtra
-	tick  bbrTick
+	extra  ackedExtra
+	tick   bbrTick
+	recent recentRTT
 }
 
 // bbrTick is what was delivered in the last least round trip: unlike a
@@ -36,8 +38,8 @@ type bbrTick struct {
 	over bool          // the event at hand completed one without any limit
 }
 
-// minTick is the least time to measure over: two intervals of ACKs.
-const minTick = 2 * syn
+// minTick is the least time to measure a rate over: an interval of ACKs.
+const minTick = syn
 
 func (k *bbrTick) update(s *PathState, length time.Duration) {
 	r := &s.Sample
@@ -77,7 +79,10 @@ const (
 	// (section 2.7), beyond what the path loses without a queue.
 	lossThreshold = 0.02
 	// maxBaseLoss bounds what is taken for the path's own loss.
-	maxBaseLoss = 0.2
+	maxBaseLoss = 0.05
+	// heavyLoss is congestion, whatever the path loses without a queue: a
+	// buffer may be too small for a queue to be seen.
+	heavyLoss = 0.1
 	// bbrBeta is the most that a bound is lowered by at a time (section 2.7).
 	bbrBeta = 0.7
 	// maxShareless is how many times the bandwidth the capacity may be.
@@ -88,7 +93,24 @@ const (
 
 func (m *bbrModel) init(s *PathState) {
 	m.round = bbrRound{lost: s.Lost, delivered: s.Delivered}
-	m.extra.start = s.Now
+	m.extra.start, m.roundStart, m.tick.start = s.Now, s.Now, s.Now
+}
+
+// recentRTT is the least round trip of the last few milliseconds: that of the
+// queue, without what scheduling and jitter add to single packets.
+type recentRTT struct {
+	start Instant
+	least time.Duration // since; 0 = none
+	rtt   time.Duration // the least in the interval before
+}
+
+func (r *recentRTT) add(now Instant, d time.Duration) {
+	if r.least == 0 || d < r.least {
+		r.least = d
+	}
+	if now.Sub(r.start) >= syn {
+		r.start, r.rtt, r.least = now, r.least, 0
+	}
 }
 
 // update takes in what an ACK or a NAK tells.
@@ -99,10 +121,10 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 		return
 	}
 	// Section 5.5.1. A round trip ends when a packet is delivered that was
-	// sent after it began.
-	if r.Prior >= m.roundEnd {
+	// sent after it began; on a short path it lasts for an interval of ACKs.
+	if r.Prior >= m.roundEnd && s.Now.Sub(m.roundStart) >= minTick {
 		m.newRound = true
-		m.roundEnd = s.Delivered
+		m.roundEnd, m.roundStart = s.Delivered, s.Now
 		m.endRound(s, phase)
 	}
 	m.rtt.add(r.RTT)
@@ -112,12 +134,20 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	m.round.limited = m.round.limited || r.Limited
 	rate := r.Rate()
 	m.round.bw = max(m.round.bw, rate)
-	if !r.Limited || rate > m.maxBW() { // section 5.5.4
-		m.bw[0] = max(m.bw[0], rate)
+	m.tick.update(s, m.minRTT())
+	m.recent.add(s.Now, r.RTT)
+	switch {
+	case phase == phaseStartup || r.Interval >= minTick:
+		if !r.Limited || rate > m.maxBW() { // section 5.5.4
+			m.bw[0] = max(m.bw[0], rate)
+		}
+	case m.tick.over:
+		// On a short path a sample is a single batch; the most of many tells
+		// more of scheduling than of the path.
+		m.bw[0] = max(m.bw[0], m.tick.rate)
 	}
 	m.capacity = max(m.maxBW(), min(s.Capacity, maxShareless*m.maxBW()))
-	m.tick.update(s, m.minRTT())
-	m.extra.add(s, m.bandwidth(), m.inflight(1), m.newRound)
+	m.extra.add(s, m.bandwidth(), m.inflight(1)+m.bandwidth()*2*syn.Seconds()+lightACKEvery, m.newRound)
 }
 
 // endRound completes a round trip.
