@@ -69,19 +69,18 @@ func (b *BBR) updateCycle(s *PathState) {
 func (b *BBR) congested(s *PathState) bool {
 	m := &b.model
 	switch {
-	case b.phase == phaseUp:
-		if m.newRound && m.lossy() { // section 5.5.10.2
-			m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
-			b.startDown(s)
-			return true
-		}
 	case m.squeezed():
 		m.yield()
 		if float64(s.Pipe) > m.inflight(1.5) {
 			b.enter(s, phaseDrain)
 			return true
 		}
-	case m.newRound && m.lossy() && (m.queued() || m.last.share() > heavyLoss):
+	case !m.newRound || !m.lossy():
+	case b.phase == phaseUp: // section 5.5.10.2
+		m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
+		b.startDown(s)
+		return true
+	case m.queued() || m.last.share() > heavyLoss:
 		m.lower()
 	}
 	return false

@@ -84,7 +84,8 @@ const (
 	// buffer may be too small for a queue to be seen.
 	heavyLoss = 0.1
 	// bbrBeta is the most that a bound is lowered by at a time (section 2.7).
-	bbrBeta = 0.7
+	bbrBeta   = 0.7
+	yieldBeta = 0.5
 	// maxShareless is how many times the bandwidth the capacity may be.
 	maxShareless = 8
 	// bwHold is how long at least a bandwidth is remembered.
@@ -226,7 +227,7 @@ func (m *bbrModel) squeezed() bool {
 
 // yield bounds the bandwidth by what is delivered: the queue never ran empty,
 // so that is what the path has for us.
-func (m *bbrModel) yield() { m.bwLo = m.tick.rate }
+func (m *bbrModel) yield() { m.bwLo = max(m.tick.rate, yieldBeta*m.bandwidth()) }
 
 // lower lowers the short-term bound to what was delivered (section 5.5.10.3).
 func (m *bbrModel) lower() { m.bwLo = max(m.last.bw, bbrBeta*m.bandwidth()) }

@@ -115,3 +115,58 @@ func TestBBRBig(t *testing.T) {
 	p.run(20 * time.Second)
 	t.Logf("1 MB: %v", time.Duration(c.doneAt))
 }
+
+func TestBBRCubic(t *testing.T) {
+	const rate = 100e6
+	const rtt = 40 * ms
+	for _, queue := range []float64{1, 4} {
+		for _, order := range []string{"together", "cubic first", "cubic late", "alone"} {
+			p := newPath(t, 1, simnet.Params{Rate: rate, Delay: rtt / 2, Queue: int(queue * rate / 8 * rtt.Seconds())})
+			var at, bt time.Duration
+			if order == "cubic first" {
+				at = 5 * time.Second
+			}
+			if order == "cubic late" {
+				bt = 5 * time.Second
+			}
+			size := int64(1e10)
+			if order == "alone" {
+				size = 1
+			}
+			a := p.transfer(at, size, NewBBR(), simnet.Params{Delay: rtt / 2})
+			b := p.transfer(bt, 1e10, newCubicFlow(), simnet.Params{Delay: rtt / 2})
+			p.run(35 * time.Second)
+			f := rate * 1456 / 1500
+			t.Logf("queue %v %s: bbr %.3f cubic %.3f  overhead %.4f %.4f", queue, order, a.between(5*time.Second, 35*time.Second)/f, b.between(5*time.Second, 35*time.Second)/f, a.overhead(), b.overhead())
+		}
+	}
+}
+
+func TestBBROutage(t *testing.T) {
+	const rtt = 100 * ms
+	for _, dir := range []string{"both", "data", "acks"} {
+		out := []simnet.Outage{{At: 3 * time.Second, For: 2 * time.Second}}
+		fwd := simnet.Params{Rate: 100e6, Delay: rtt / 2, Queue: 1250e3}
+		back := simnet.Params{Delay: rtt / 2}
+		if dir != "acks" {
+			fwd.Outages = out
+		}
+		if dir != "data" {
+			back.Outages = out
+		}
+		p := newPath(t, 1, fwd)
+		c := p.transfer(0, 80e6, NewBBR(), back)
+		p.every = 5 * ms
+		var before int64
+		first := Instant(0)
+		p.onSample = func() {
+			if p.now < Instant(5*time.Second) {
+				before = c.got
+			} else if c.got > before && first == 0 {
+				first = p.now
+			}
+		}
+		p.run(20 * time.Second)
+		t.Logf("%s: goes on %v after; done %v; share without outage %.3f; 5.5..6.5 %.3f; retr %d", dir, first.Sub(Instant(5*time.Second)), time.Duration(c.doneAt), 80e6*8/(c.doneAt.Sub(0)-2*time.Second).Seconds()/(100e6*1456/1500), c.between(5500*ms, 6500*ms)/97e6, c.from.count.Retransmitted)
+	}
+}

@@ -51,10 +51,7 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 		c.ackRTT.sample(now.Sub(c.snd.lastSent(i - 1)))
 	}
 	n := c.snd.acknowledge(i)
-	c.path.Sample = c.delivery.arrive(now, i)
-	if c.snd.inFlight() == 0 {
-		c.delivery.settle()
-	}
+	c.path.Sample = c.delivery.arrive(now, i, c.snd.onWay())
 	c.progressAt, c.backoff, c.probeMoved = now, 0, true
 	if c.snd.held() == 0 {
 		c.noteIdle(now)
@@ -132,7 +129,7 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 	}
 	c.delivery.lose(marked)
 	// What made the receiver find the gap is the packet behind it.
-	c.path.Sample = c.delivery.arrive(now, min(high+1, c.snd.next))
+	c.path.Sample = c.delivery.arrive(now, min(high+1, c.snd.next), c.snd.onWay())
 	if marked == 0 {
 		return
 	}

@@ -102,20 +102,19 @@ func (d *deliverySampler) idle() {
 func (d *deliverySampler) lose(n int) { d.lost += int64(n) }
 
 // arrive notes that all packets before high have arrived or are known to be
-// lost, that the last of them arrived, and returns what that tells.
-func (d *deliverySampler) arrive(now Instant, high packetIndex) RateSample {
-	if high <= d.high {
+// lost, that the last of them arrived, and that at most so many packets may
+// still be on their way. It returns what that tells.
+func (d *deliverySampler) arrive(now Instant, high packetIndex, onWay int) RateSample {
+	for high > d.high && d.head < d.tail && d.record(d.head).end < high {
+		d.head++
+	}
+	if high <= d.high || d.head == d.tail {
+		d.repaired(now, onWay)
 		return RateSample{}
 	}
 	d.high = high
-	for d.head < d.tail && d.record(d.head).end < high {
-		d.head++
-	}
-	if d.head == d.tail {
-		return RateSample{} // never: high was sent
-	}
 	r := d.record(d.head)
-	d.highSent = r.sent - int64(r.end-high)
+	d.highSent = max(d.highSent, r.sent-int64(r.end-high), d.sent-int64(onWay))
 	delivered := d.highSent - d.lost
 	if delivered <= d.delivered {
 		return RateSample{} // losses that turned out not to be ones have to be made up for
@@ -136,9 +135,13 @@ func (d *deliverySampler) arrive(now Instant, high packetIndex) RateSample {
 	}
 }
 
-// settle notes that nothing is on its way any more: all has arrived, whether
-// first or again.
-func (d *deliverySampler) settle() { d.highSent = d.sent }
+// repaired counts retransmissions that have arrived while nothing new did.
+func (d *deliverySampler) repaired(now Instant, onWay int) {
+	d.highSent = max(d.highSent, d.sent-int64(onWay))
+	if delivered := d.highSent - d.lost; delivered > d.delivered {
+		d.delivered, d.at = delivered, now
+	}
+}
 
 func (d *deliverySampler) record(i int) *sendRecord { return &d.ring[i&(len(d.ring)-1)] }
 
