@@ -150,13 +150,16 @@ func (b *BBR) setWindow(s *PathState) {
 		case phaseStartup:
 			// What is sent at the rate in a round trip has to fit, also where
 			// the bandwidth is not measured yet.
-			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain)+m.slack(), m.volume(b.rate)*1.25+m.slack())
+			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain), m.volume(b.rate)*1.25) + bbrWindowGain*m.slack()
 		case phaseUp:
 			b.cwnd = m.inflight(b.cycle.gain) + m.slack()
+			if m.rivalled(s.Now) {
+				b.cwnd += m.room(s.Now) * b.cycle.gain
+			}
 		case phaseProbeRTT:
 			b.cwnd = m.inflight(probeRTTGain)
 		default:
-			b.cwnd = m.inflight(1) + m.room() + m.slack()
+			b.cwnd = m.inflight(1) + m.room(s.Now) + m.slack()
 		}
 		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, b.phase))
 	}
@@ -183,8 +186,12 @@ func (m *bbrModel) slack() float64 {
 // room is what may be in flight beyond the BDP because others make a queue: as
 // much again, and on a short path more, for the queue of a flow on a longer
 // path does not shrink with ours.
-func (m *bbrModel) room() float64 {
-	return max(m.inflight(bbrWindowGain-1), min(m.bandwidth()*windowTime.Seconds(), m.inflight(3)))
+func (m *bbrModel) room(now Instant) float64 {
+	room := max(m.inflight(bbrWindowGain-1), min(m.bandwidth()*windowTime.Seconds(), m.inflight(3)))
+	if m.rivalled(now) {
+		room = max(room, 1.25*m.bandwidth()*m.last.rtt.Seconds())
+	}
+	return room
 }
 
 // burst is how many packets may leave at once.

@@ -27,6 +27,11 @@ const (
 	downRounds = 3
 	// upPart is how much of the capacity a probe asks for.
 	upPart = 0.125
+	// rivalShare is how much of the capacity is asked for where somebody else
+	// keeps the queue full.
+	rivalShare = 0.4
+	// rivalMost is what is left to us there at most.
+	rivalMost = 0.5
 	// maxUpGain is how fast a probe gets that goes on finding.
 	maxUpGain = 2
 )
@@ -38,6 +43,9 @@ func (b *BBR) updateCycle(s *PathState) {
 	}
 	if b.congested(s) {
 		return
+	}
+	if m.newRound && m.rivalled(s.Now) && m.bandwidth() > m.capacity*rivalMost {
+		m.bwLo = m.capacity * rivalMost
 	}
 	switch b.phase {
 	case phaseDown:
@@ -59,7 +67,7 @@ func (b *BBR) updateCycle(s *PathState) {
 		}
 		// What was sent too fast has made a queue. That is enough to learn
 		// whether more gets through; more would only be lost.
-		if m.recent.rtt > c.noQueue {
+		if m.recent.rtt > c.noQueue && !m.rivalled(s.Now) {
 			c.full = true
 		}
 	}
@@ -69,7 +77,7 @@ func (b *BBR) updateCycle(s *PathState) {
 func (b *BBR) congested(s *PathState) bool {
 	m := &b.model
 	switch {
-	case m.squeezed():
+	case m.squeezed() && !m.rivalled(s.Now):
 		m.yield()
 		if float64(s.Pipe) > m.inflight(1.5) {
 			b.enter(s, phaseDrain)
@@ -93,7 +101,7 @@ func (b *BBR) updateUp(s *PathState) {
 	m, c := &b.model, &b.cycle
 	bw := m.maxBW()
 	switch {
-	case bw >= c.found*(1+(c.gain-1)/2):
+	case c.gain > 1 && bw >= c.found*(1+(c.gain-1)/2) && !(m.rivalled(s.Now) && bw > m.capacity*rivalShare):
 		c.found, c.full = bw, false
 		c.gain = min(maxUpGain, 2*c.gain-1)
 		b.rounds = 0
@@ -122,6 +130,9 @@ func (b *BBR) startUp(s *PathState) {
 	b.enter(s, phaseUp)
 	c, m := &b.cycle, &b.model
 	c.gain, c.found = m.upGain(), m.maxBW()
+	if m.rivalled(s.Now) && c.found > m.capacity*rivalShare {
+		c.gain = 1
+	}
 	c.full = false
 	c.noQueue = m.last.rtt + m.last.rtt/16 + 2*s.RTTVar + time.Millisecond
 }

@@ -23,6 +23,23 @@ type bbrModel struct {
 	extra  ackedExtra
 	tick   bbrTick
 	recent recentRTT
+	rival  bbrRival
+}
+
+// bbrRival is the evidence of a flow that keeps the queue full, as CUBIC does:
+// yielding to it would be without end.
+type bbrRival struct {
+	calm    Instant // when there was no queue last
+	pressed bool    // squeezed since
+}
+
+// rivalTime is how long a queue has to stand, in spite of all yielding, to be
+// somebody else's.
+const rivalTime = time.Second
+
+// rivalled reports whether somebody keeps the queue full.
+func (m *bbrModel) rivalled(now Instant) bool {
+	return m.rival.pressed && now.Sub(m.rival.calm) >= max(rivalTime, 10*m.minRTT())
 }
 
 // bbrTick is what was delivered in the last least round trip: unlike a
@@ -90,6 +107,9 @@ const (
 	maxShareless = 8
 	// bwHold is how long at least a bandwidth is remembered.
 	bwHold = 500 * time.Millisecond
+	// capacityDecay is how fast a capacity not seen again is forgotten, per
+	// turn of the bandwidth's filter.
+	capacityDecay = 0.05
 )
 
 func (m *bbrModel) init(s *PathState) {
@@ -137,6 +157,12 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	m.round.bw = max(m.round.bw, rate)
 	m.tick.update(s, m.minRTT())
 	m.recent.add(s.Now, r.RTT)
+	switch least := m.minRTT(); {
+	case m.recent.rtt <= least+least/8+2*time.Millisecond:
+		m.rival = bbrRival{calm: s.Now}
+	case m.squeezed():
+		m.rival.pressed = true
+	}
 	switch {
 	case phase == phaseStartup || r.Interval >= minTick:
 		if !r.Limited || rate > m.maxBW() { // section 5.5.4
@@ -147,7 +173,7 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 		// more of scheduling than of the path.
 		m.bw[0] = max(m.bw[0], m.tick.rate)
 	}
-	m.capacity = max(m.maxBW(), min(s.Capacity, maxShareless*m.maxBW()))
+	m.capacity = max(m.capacity, m.maxBW(), min(s.Capacity, maxShareless*m.maxBW()))
 	m.extra.add(s, m.bandwidth(), m.inflight(1)+m.bandwidth()*2*syn.Seconds()+lightACKEvery, m.newRound)
 }
 
@@ -181,6 +207,7 @@ func (m *bbrModel) turn(now Instant) {
 	if now.Sub(m.turned) >= bwHold {
 		m.bw[0], m.bw[1] = 0, m.bw[0]
 		m.turned = now
+		m.capacity *= 1 - capacityDecay
 	}
 }
 

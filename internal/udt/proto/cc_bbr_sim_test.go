@@ -137,6 +137,9 @@ func TestBBRCubic(t *testing.T) {
 			b := p.transfer(bt, 1e10, newCubicFlow(), simnet.Params{Delay: rtt / 2})
 			p.run(35 * time.Second)
 			f := rate * 1456 / 1500
+			for k := 5 * time.Second; k < 35*time.Second; k += 5 * time.Second {
+				t.Logf("   %v %.2f %.2f", k, a.between(k, k+5*time.Second)/f, b.between(k, k+5*time.Second)/f)
+			}
 			t.Logf("queue %v %s: bbr %.3f cubic %.3f  overhead %.4f %.4f", queue, order, a.between(5*time.Second, 35*time.Second)/f, b.between(5*time.Second, 35*time.Second)/f, a.overhead(), b.overhead())
 		}
 	}

@@ -79,7 +79,7 @@ func (b *BBR) updateStartup(s *PathState) {
 	}
 	bw := m.maxBW()
 	switch {
-	case m.lossy() && m.queued(): // section 5.3.1.3
+	case m.lossy() && (m.queued() || m.last.share() > heavyLoss): // section 5.3.1.3
 		m.hi = max(m.inflight(1), float64(s.Sample.InFlight)*bbrBeta)
 	case st.capacity > 0 && bw >= 0.9*st.capacity && bw < 1.1*st.capacity:
 		if !m.queued() {
