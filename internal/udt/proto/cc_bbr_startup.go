@@ -12,6 +12,7 @@ package proto
 type bbrStartup struct {
 	capacity float64 // packets/s; 0 = unknown or found wrong
 	jump     float64 // packets/s to send at, at least
+	jumped   int     // round trips since
 	reports  int     // of the receiver, taken into account
 	agreed   int     // reports in a row of the same capacity
 	previous float64 // capacity in the last report
@@ -26,6 +27,9 @@ const (
 	jumpPart = 0.75
 	// jumpRise bounds the latter: so many times what was sent before.
 	jumpRise = 8
+	// jumpRounds is how many round trips it counts: one to send, one to be
+	// measured and the one under way.
+	jumpRounds = 3
 	// capacityAgreed is how many reports in a row have to tell the same
 	// capacity once packets are paced.
 	capacityAgreed = 3
@@ -53,12 +57,19 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	switch {
 	case burst && r.Arrival > 0 && r.Capacity < 1.5*r.Arrival && r.Arrival < 1.5*r.Capacity:
 		st.capacity = min(r.Arrival, r.Capacity)
-		st.jump = jumpPart * st.capacity
+		st.raise(jumpPart * st.capacity)
 	case burst && r.Arrival > 0:
-		st.jump = min(jumpPart/2*r.Arrival, jumpRise*initialWindow/m.minRTT().Seconds())
+		st.raise(min(jumpPart/2*r.Arrival, jumpRise*initialWindow/m.minRTT().Seconds()))
 	case st.agreed >= capacityAgreed && r.Capacity > 1.5*r.Arrival:
 		st.capacity = r.Capacity
-		st.jump = min(jumpPart*st.capacity, jumpRise*m.maxBW())
+		st.raise(min(jumpPart*st.capacity, jumpRise*m.maxBW()))
+	}
+}
+
+// raise sets the rate to go on from, if that is more.
+func (st *bbrStartup) raise(rate float64) {
+	if rate > st.jump {
+		st.jump, st.jumped = rate, 0
 	}
 }
 
@@ -76,6 +87,9 @@ func (b *BBR) updateStartup(s *PathState) {
 	st.report(s, m)
 	if !m.newRound || m.last.limited {
 		return
+	}
+	if st.jumped++; st.jumped >= jumpRounds {
+		st.jump = 0 // by now it is measured how much of it gets through
 	}
 	bw := m.maxBW()
 	switch {
