@@ -92,6 +92,7 @@ func (b *BBR) OnSend(s *PathState) { b.setWindow(s) }
 // update follows every report of the receiver (section 5.2.3).
 func (b *BBR) update(s *PathState) {
 	m := &b.model
+	m.sending = b.rate
 	m.update(s, b.phase)
 	if m.newRound {
 		b.rounds++

@@ -18,6 +18,7 @@ type bbrModel struct {
 	seen int     // round trips that loss was measured over
 
 	capacity float64 // of the path, packets/s, as the receiver reports it; at least maxBW
+	sending  float64 // pacing rate, packets/s
 	turned   Instant // when the bandwidth's filter last turned
 
 	extra  ackedExtra
@@ -110,6 +111,9 @@ const (
 	// capacityDecay is how fast a capacity not seen again is forgotten, per
 	// turn of the bandwidth's filter.
 	capacityDecay = 0.05
+	// squeezePart of the capacity is what has to be missing: more than Down
+	// leaves out of its own accord.
+	squeezePart = 0.125
 )
 
 func (m *bbrModel) init(s *PathState) {
@@ -249,7 +253,7 @@ func (m *bbrModel) lossy() bool {
 func (m *bbrModel) squeezed() bool {
 	least := m.minRTT()
 	return m.tick.over && m.tick.rtt > least+least/8+2*time.Millisecond &&
-		m.bandwidth()-m.tick.rate > max(0.1*m.capacity, 0.1*m.bandwidth())
+		min(m.bandwidth(), m.sending)-m.tick.rate > max(squeezePart*m.capacity, squeezePart*m.bandwidth())
 }
 
 // yield bounds the bandwidth by what is delivered: the queue never ran empty,
