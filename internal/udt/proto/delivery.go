@@ -105,16 +105,22 @@ func (d *deliverySampler) lose(n int) { d.lost += int64(n) }
 // lost, that the last of them arrived, and that at most so many packets may
 // still be on their way. It returns what that tells.
 func (d *deliverySampler) arrive(now Instant, high packetIndex, onWay int) RateSample {
-	for high > d.high && d.head < d.tail && d.record(d.head).end < high {
-		d.head++
-	}
-	if high <= d.high || d.head == d.tail {
-		d.repaired(now, onWay)
+	// Where only a hole was filled, nobody knows what has arrived behind it
+	// since the last report: the count waits for the next one, lest it be
+	// given a time at which it was too low.
+	d.highSent = max(d.highSent, d.sent-int64(onWay))
+	if high <= d.high {
 		return RateSample{}
 	}
 	d.high = high
+	for d.head < d.tail && d.record(d.head).end < high {
+		d.head++
+	}
+	if d.head == d.tail {
+		return RateSample{} // never: high was sent
+	}
 	r := d.record(d.head)
-	d.highSent = max(d.highSent, r.sent-int64(r.end-high), d.sent-int64(onWay))
+	d.highSent = max(d.highSent, r.sent-int64(r.end-high))
 	delivered := d.highSent - d.lost
 	if delivered <= d.delivered {
 		return RateSample{} // losses that turned out not to be ones have to be made up for
@@ -132,14 +138,6 @@ func (d *deliverySampler) arrive(now Instant, high packetIndex, onWay int) RateS
 		InFlight:  r.inFlight,
 		RTT:       now.Sub(r.at),
 		Limited:   r.limited,
-	}
-}
-
-// repaired counts retransmissions that have arrived while nothing new did.
-func (d *deliverySampler) repaired(now Instant, onWay int) {
-	d.highSent = max(d.highSent, d.sent-int64(onWay))
-	if delivered := d.highSent - d.lost; delivered > d.delivered {
-		d.delivered, d.at = delivered, now
 	}
 }
 
