@@ -50,7 +50,7 @@ func (c *cubicFlow) OnACK(s *PathState, acked int) {
 	}
 	k := math.Cbrt((c.most - c.start) / cubic)
 	at := s.Now.Sub(c.epoch).Seconds() + s.RTT.Seconds()
-	target := cubic*math.Pow(at-k, 3) + c.most
+	target := cubic*(at-k)*(at-k)*(at-k) + c.most
 	c.reno += 3 * (1 - beta) / (1 + beta) * n / c.cwnd
 	target = max(target, c.reno)
 	if target > c.cwnd {
