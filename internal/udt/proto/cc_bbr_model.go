@@ -27,53 +27,6 @@ type bbrModel struct {
 	rival  bbrRival
 }
 
-// bbrRival is the evidence of a flow that keeps the queue full, as CUBIC does:
-// yielding to it would be without end.
-type bbrRival struct {
-	calm    Instant // when there was no queue last
-	pressed bool    // squeezed since
-}
-
-// rivalTime is how long a queue has to stand, in spite of all yielding, to be
-// somebody else's.
-const rivalTime = time.Second
-
-// rivalled reports whether somebody keeps the queue full.
-func (m *bbrModel) rivalled(now Instant) bool {
-	return m.rival.pressed && now.Sub(m.rival.calm) >= max(rivalTime, 10*m.minRTT())
-}
-
-// bbrTick is what was delivered in the last least round trip: unlike a
-// packet-timed round trip it does not take longer when a queue grows.
-type bbrTick struct {
-	start     Instant
-	delivered int64         // at the start
-	least     time.Duration // round trip since; 0 = unknown
-	limited   bool
-
-	rate float64       // packets/s in the one before
-	rtt  time.Duration // least in the one before
-	over bool          // the event at hand completed one without any limit
-}
-
-// minTick is the least time to measure a rate over: an interval of ACKs.
-const minTick = syn
-
-func (k *bbrTick) update(s *PathState, length time.Duration) {
-	r := &s.Sample
-	if k.least == 0 || r.RTT < k.least {
-		k.least = r.RTT
-	}
-	k.limited = k.limited || r.Limited
-	k.over = false
-	took := s.Now.Sub(k.start)
-	if took < max(length, minTick) {
-		return
-	}
-	k.rate, k.rtt, k.over = float64(s.Delivered-k.delivered)/took.Seconds(), k.least, !k.limited
-	k.start, k.delivered, k.least, k.limited = s.Now, s.Delivered, 0, false
-}
-
 // A bbrRound is what one round trip told.
 type bbrRound struct {
 	bw        float64       // most delivered, packets/s
@@ -91,51 +44,23 @@ func (r *bbrRound) share() float64 {
 	return float64(r.lost) / float64(r.lost+r.delivered)
 }
 
-// Thresholds.
 const (
-	// lossThreshold is the share of packets that may be lost in a round trip
-	// (section 2.7), beyond what the path loses without a queue.
-	lossThreshold = 0.02
-	// maxBaseLoss bounds what is taken for the path's own loss.
-	maxBaseLoss = 0.05
-	// heavyLoss is congestion, whatever the path loses without a queue: a
-	// buffer may be too small for a queue to be seen.
-	heavyLoss = 0.1
-	// bbrBeta is the most that a bound is lowered by at a time (section 2.7).
-	bbrBeta   = 0.7
-	yieldBeta = 0.5
-	// maxShareless is how many times the bandwidth the capacity may be.
-	maxShareless = 8
-	// bwHold is how long at least a bandwidth is remembered.
+	// minTick is the least time to measure a rate over: an interval of ACKs.
+	minTick = syn
+	// maxCapacity is how many times the bandwidth the reported capacity is
+	// believed to be.
+	maxCapacity = 8
+	// bwHold is how long at least a bandwidth is remembered: a short path's
+	// cycles are over before those of longer ones beside it.
 	bwHold = 500 * time.Millisecond
 	// capacityDecay is how fast a capacity not seen again is forgotten, per
 	// turn of the bandwidth's filter.
 	capacityDecay = 0.05
-	// squeezePart of the capacity is what has to be missing: more than Down
-	// leaves out of its own accord.
-	squeezePart = 0.125
 )
 
 func (m *bbrModel) init(s *PathState) {
 	m.round = bbrRound{lost: s.Lost, delivered: s.Delivered}
 	m.extra.start, m.roundStart, m.tick.start = s.Now, s.Now, s.Now
-}
-
-// recentRTT is the least round trip of the last few milliseconds: that of the
-// queue, without what scheduling and jitter add to single packets.
-type recentRTT struct {
-	start Instant
-	least time.Duration // since; 0 = none
-	rtt   time.Duration // the least in the interval before
-}
-
-func (r *recentRTT) add(now Instant, d time.Duration) {
-	if r.least == 0 || d < r.least {
-		r.least = d
-	}
-	if now.Sub(r.start) >= syn {
-		r.start, r.rtt, r.least = now, r.least, 0
-	}
 }
 
 // update takes in what an ACK or a NAK tells.
@@ -161,12 +86,7 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	m.round.bw = max(m.round.bw, rate)
 	m.tick.update(s, m.minRTT())
 	m.recent.add(s.Now, r.RTT)
-	switch least := m.minRTT(); {
-	case m.recent.rtt <= least+least/8+2*time.Millisecond:
-		m.rival = bbrRival{calm: s.Now}
-	case m.squeezed():
-		m.rival.pressed = true
-	}
+	m.watchRival(s.Now)
 	switch {
 	case phase == phaseStartup || r.Interval >= minTick:
 		if !r.Limited || rate > m.maxBW() { // section 5.5.4
@@ -177,7 +97,7 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 		// more of scheduling than of the path.
 		m.bw[0] = max(m.bw[0], m.tick.rate)
 	}
-	m.capacity = max(m.capacity, m.maxBW(), min(s.Capacity, maxShareless*m.maxBW()))
+	m.capacity = max(m.capacity, m.maxBW(), min(s.Capacity, maxCapacity*m.maxBW()))
 	m.extra.add(s, m.bandwidth(), m.inflight(1)+m.bandwidth()*2*syn.Seconds()+lightACKEvery, m.newRound)
 }
 
@@ -206,13 +126,15 @@ func (m *bbrModel) bandwidth() float64 {
 	return m.maxBW()
 }
 
-// turn begins a cycle of the bandwidth's filter (section 5.5.6).
+// turn begins a cycle of the bandwidth's filter (section 5.5.6). Where there
+// was too little to send nothing was learnt, and nothing is forgotten.
 func (m *bbrModel) turn(now Instant) {
-	if now.Sub(m.turned) >= bwHold {
-		m.bw[0], m.bw[1] = 0, m.bw[0]
-		m.turned = now
-		m.capacity *= 1 - capacityDecay
+	if now.Sub(m.turned) < bwHold || m.last.limited || m.bw[0] == 0 {
+		return
 	}
+	m.bw[0], m.bw[1] = 0, m.bw[0]
+	m.turned = now
+	m.capacity *= 1 - capacityDecay
 }
 
 // minRTT is the least round trip of the last 5 to 10 s (section 5.5.7).
@@ -222,46 +144,6 @@ func (m *bbrModel) minRTT() time.Duration {
 	}
 	return initialRTT
 }
-
-// queued reports whether all packets of the last round trip found a queue.
-func (m *bbrModel) queued() bool {
-	least := m.minRTT()
-	return m.last.rtt > least+least/8+time.Millisecond
-}
-
-// drained reports whether there is no queue any more: no more is on its way
-// than the BDP, or the packet that arrived last did not wait. Between reports
-// the former is too pessimistic, and the latter speaks of the time before the
-// phase if it is not a round trip old.
-func (m *bbrModel) drained(s *PathState, rounds int) bool {
-	least := m.minRTT()
-	return float64(s.Pipe) <= m.inflight(1)+m.burst() ||
-		rounds >= 1 && s.Sample.RTT > 0 && s.Sample.RTT <= least+least/32+time.Millisecond
-}
-
-// lossy reports whether more was lost in the last round trip than the path
-// loses anyway.
-func (m *bbrModel) lossy() bool {
-	sent := float64(m.last.lost + m.last.delivered)
-	return float64(m.last.lost) > (lossThreshold+1.5*m.loss)*sent+3
-}
-
-// squeezed reports whether all packets of a least round trip found a queue,
-// and less was delivered than the model promises: somebody else has come, or
-// the path has become slower. How much less is measured by the capacity, so
-// that flows with much of it yield first.
-func (m *bbrModel) squeezed() bool {
-	least := m.minRTT()
-	return m.tick.over && m.tick.rtt > least+least/8+2*time.Millisecond &&
-		min(m.bandwidth(), m.sending)-m.tick.rate > max(squeezePart*m.capacity, squeezePart*m.bandwidth())
-}
-
-// yield bounds the bandwidth by what is delivered: the queue never ran empty,
-// so that is what the path has for us.
-func (m *bbrModel) yield() { m.bwLo = max(m.tick.rate, yieldBeta*m.bandwidth()) }
-
-// lower lowers the short-term bound to what was delivered (section 5.5.10.3).
-func (m *bbrModel) lower() { m.bwLo = max(m.last.bw, bbrBeta*m.bandwidth()) }
 
 // bounded cuts a window to the long-term bound; cruising leaves headroom for
 // others to come, but not at the price of the BDP (section 5.6.4.8).
