@@ -33,14 +33,20 @@ func (m *bbrModel) queued() bool {
 	return m.last.rtt > least+least/8+time.Millisecond
 }
 
+// unqueued reports whether a round trip is that of a packet which hardly had
+// to wait.
+func (m *bbrModel) unqueued(rtt time.Duration) bool {
+	least := m.minRTT()
+	return rtt <= least+least/16+time.Millisecond
+}
+
 // drained reports whether there is no queue any more: no more is on its way
 // than the BDP, or the packet that arrived last did not wait. Between reports
 // the former is too pessimistic, and the latter speaks of the time before the
 // phase if it is not a round trip old.
 func (m *bbrModel) drained(s *PathState, rounds int) bool {
-	least := m.minRTT()
 	return float64(s.Pipe) <= m.inflight(1)+m.burst() ||
-		rounds >= 1 && s.Sample.RTT > 0 && s.Sample.RTT <= least+least/32+time.Millisecond
+		rounds >= 1 && s.Sample.RTT > 0 && m.unqueued(s.Sample.RTT)
 }
 
 // lossy reports whether more was lost in the last round trip than the path

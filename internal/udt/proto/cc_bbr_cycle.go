@@ -107,6 +107,9 @@ func (b *BBR) updateUp(s *PathState) {
 		b.rounds = 0
 	case b.rounds >= 2:
 		b.startDown(s)
+		if m.unqueued(m.recent.rtt) {
+			b.startCruise(s) // the probe has left nothing to empty
+		}
 	}
 	if m.hi > 0 {
 		m.hi = max(m.hi, float64(s.Sample.InFlight)) // nothing was lost at that

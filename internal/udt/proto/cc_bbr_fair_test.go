@@ -44,7 +44,9 @@ func TestBBRIsFairToItself(t *testing.T) {
 		{contest{"one late", 1, same, late}, 0.95},
 		{contest{"one late, a long queue", 4, same, late}, 0.95},
 		{contest{"20 and 100 ms", 1, [2]time.Duration{20 * ms, 100 * ms}, [2]time.Duration{}}, 0.8},
-		{contest{"100 ms first, then 20", 1, [2]time.Duration{100 * ms, 20 * ms}, late}, 0.8},
+		// A queue of two of its BDP, kept by a flow that probes it a fifth as
+		// often, is hard for a short one to enter.
+		{contest{"100 ms first, then 20", 1, [2]time.Duration{100 * ms, 20 * ms}, late}, 0.7},
 		{contest{"20 and 100 ms, a long queue", 4, [2]time.Duration{20 * ms, 100 * ms}, [2]time.Duration{}}, 0.8},
 	} {
 		if testing.Short() && test.starts == late {
