@@ -127,7 +127,7 @@ func TestCatJSON(t *testing.T) {
 		t.Errorf("end %v", ev)
 	}
 	first := events(t, d.stderr.String())[0]
-	if first["event"] != "connected" || first["mss"] != 1500.0 || first["cc"] != "native" || first["peer_key"] != "" {
+	if first["event"] != "connected" || first["mss"] != 1500.0 || first["cc"] != "bbr" || first["peer_key"] != "" {
 		t.Errorf("connected %v", first)
 	}
 	if ev := events(t, l.stderr.String())[0]; ev["event"] != "listening" {

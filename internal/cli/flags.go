@@ -45,7 +45,7 @@ const (
 func addCommonFlags(cmd *cobra.Command, o *commonOptions) {
 	f := cmd.Flags()
 	f.SortFlags = false
-	o.cc = ccValue{name: ccNative}
+	o.cc = ccValue{name: ccBBR}
 	o.color = "auto"
 
 	f.Var(&o.listen, "listen", "wait for the peer here instead of dialling it")
@@ -57,7 +57,7 @@ func addCommonFlags(cmd *cobra.Command, o *commonOptions) {
 	f.Var(newDurationValue(&o.timeout, "30s"), "timeout", "give up after so long without any progress; 0 is never")
 	f.Var(newDurationValue(&o.retryFor, "0"), "retry-for", "reconnect for so long; this version cannot yet, only 0 is taken")
 	f.Var(&rateValue{n: &o.bwlimit}, "bwlimit", "the most to send, bytes a second (50M, 1.5Gi) or bits (800Mbit)")
-	f.Var(&o.cc, "cc", "congestion control: native (UDT's own) or fixed:RATE")
+	f.Var(&o.cc, "cc", "congestion control: bbr, native (UDT's own) or fixed:RATE")
 	f.IntVar(&o.mss, "mss", 1500, "UDT packet size in `BYTES`, IP and UDP headers included")
 	f.Var(newSizeValue(&o.window, "256Mi"), "window", "upper bound of the flow window")
 	f.BoolVar(&o.insecure, "insecure", false, "no encryption, no authentication: all that this version can do")
@@ -149,6 +149,7 @@ func (o *commonOptions) link(out *console) linkOptions {
 
 // The names of --cc.
 const (
+	ccBBR    = "bbr"
 	ccNative = "native"
 	ccFixed  = "fixed"
 )
@@ -170,8 +171,8 @@ func (c *ccValue) Type() string { return "NAME" }
 func (c *ccValue) Set(s string) error {
 	name, arg, hasArg := strings.Cut(s, ":")
 	switch {
-	case name == ccNative && !hasArg:
-		*c = ccValue{name: ccNative, text: s}
+	case (name == ccBBR || name == ccNative) && !hasArg:
+		*c = ccValue{name: name, text: s}
 		return nil
 	case name == ccFixed && hasArg:
 		r, err := parseRate(arg)
@@ -182,8 +183,6 @@ func (c *ccValue) Set(s string) error {
 		return nil
 	case name == ccFixed:
 		return errors.New("fixed needs its rate: fixed:100Mbit")
-	case name == "bbr":
-		return errors.New("bbr is not available in this version; use native or fixed:RATE")
 	}
-	return errors.New("want native or fixed:RATE")
+	return errors.New("want bbr, native or fixed:RATE")
 }

@@ -45,7 +45,10 @@ func (o linkOptions) udt() *udt.Config {
 		ConnectTimeout: o.connectTimeout, PeerTimeout: o.peerTimeout, Linger: o.linger,
 		Trace: o.trace,
 	}
-	if o.cc.name == ccFixed {
+	switch o.cc.name {
+	case ccNative:
+		c.NewController = func() proto.Controller { return proto.NewNative() }
+	case ccFixed:
 		bits := o.cc.rate * 8
 		c.NewController = func() proto.Controller { return proto.NewFixed(bits) }
 	}

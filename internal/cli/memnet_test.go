@@ -238,7 +238,7 @@ func (l *memLink) Stats(bool) stats {
 
 func (l *memLink) SocketBuffers() socketBuffers     { return l.buffers }
 func (l *memLink) MSS() int                         { return 1500 }
-func (l *memLink) CongestionControl() string        { return "native" }
+func (l *memLink) CongestionControl() string        { return "bbr" }
 func (l *memLink) LocalAddr() net.Addr              { return net.UDPAddrFromAddrPort(l.local) }
 func (l *memLink) RemoteAddr() net.Addr             { return net.UDPAddrFromAddrPort(l.remote) }
 func (l *memLink) SetWriteDeadline(time.Time) error { return nil }

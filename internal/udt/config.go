@@ -36,7 +36,7 @@ type Config struct {
 	// use. 256 MiB if zero.
 	Window int
 	// NewController makes the congestion controller of each connection's
-	// sender; UDT's own if nil.
+	// sender; BBR if nil.
 	NewController func() proto.Controller
 	// MaxBandwidth is the most to send, in bytes/s with headers (UDT_MAXBW);
 	// no limit if zero.
@@ -71,7 +71,7 @@ func (c Config) withDefaults() Config {
 	set(&c.ReadBuffer, DefaultSocketBuffer)
 	set(&c.WriteBuffer, DefaultSocketBuffer)
 	if c.NewController == nil {
-		c.NewController = func() proto.Controller { return proto.NewNative() }
+		c.NewController = func() proto.Controller { return proto.NewBBR() }
 	}
 	return c
 }

@@ -248,7 +248,7 @@ func TestAddresses(t *testing.T) {
 		if got := client.RemoteAddr().String(); got != "10.0.0.2:9000" {
 			t.Errorf("the server is %v", got)
 		}
-		if client.CongestionControl() != "native" {
+		if client.CongestionControl() != "bbr" {
 			t.Errorf("congestion control %q", client.CongestionControl())
 		}
 	})

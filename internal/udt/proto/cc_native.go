@@ -64,7 +64,7 @@ func (n *Native) Window() float64 { return n.window }
 // OnACK implements Controller.
 func (n *Native) OnACK(s *PathState, acked int) {
 	n.newAcked += acked
-	if s.Now.Sub(n.lastTime) < syn {
+	if acked == 0 || s.Now.Sub(n.lastTime) < syn {
 		return
 	}
 	n.lastTime = s.Now
@@ -143,6 +143,9 @@ func (n *Native) decrease(s *PathState) {
 	n.period = max(n.period, min(n.period*1.125, slowest))
 	n.lastDecIndex = s.Sent - 1
 }
+
+// OnSend implements Controller.
+func (*Native) OnSend(*PathState) {}
 
 // OnTimeout implements Controller.
 func (n *Native) OnTimeout(s *PathState) {

@@ -74,6 +74,8 @@ type Conn struct {
 	cc     Controller
 	path   PathState
 
+	delivery deliverySampler
+
 	flowEnd     packetIndex // the peer has no room from here on
 	settledTo   packetIndex // every packet before it has arrived or was reported missing
 	progressAt  Instant     // when una last moved, or the first packet left
@@ -228,6 +230,7 @@ func (c *Conn) refreshPath(now Instant) {
 	c.path.Now = now
 	c.path.RTT, c.path.RTTVar = c.rtt.srtt, c.rtt.rttvar
 	c.path.InFlight = c.snd.inFlight()
+	c.path.Pipe, c.path.Delivered, c.path.Lost = c.delivery.pipe(), c.delivery.delivered, c.delivery.lost
 	c.path.Acked, c.path.Sent = int64(c.snd.una), int64(c.snd.next)
 }
 

@@ -47,12 +47,14 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	}
 	c.sampleRTT(now, i, settled)
 	if i <= c.snd.una {
+		c.onSettled(now, settled)
 		return
 	}
 	if !light {
 		c.count.ACKReceived++
 	}
 	n := c.snd.acknowledge(i)
+	c.path.Sample = c.delivery.arrive(now, settled, c.snd.onWay())
 	c.progressAt, c.backoff, c.probeMoved = now, 0, true
 	if c.snd.held() == 0 {
 		c.noteIdle(now)
@@ -63,6 +65,17 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	c.applyRate()
 	c.sizeSendBuffer()
 	c.drained()
+}
+
+// onSettled takes an ACK that acknowledged nothing new, but may tell of packets
+// that arrived behind a gap.
+func (c *Conn) onSettled(now Instant, settled packetIndex) {
+	c.path.Sample = c.delivery.arrive(now, settled, c.snd.onWay())
+	if c.path.Sample.Interval > 0 {
+		c.refreshPath(now)
+		c.cc.OnACK(&c.path, 0)
+		c.applyRate()
+	}
 }
 
 // sampleRTT measures the round trip by an ACK of all before i.
@@ -92,6 +105,9 @@ func (c *Conn) learn(a ACK, i packetIndex) {
 			smooth(&c.path.ArrivalRate, a.ArrivalRate)
 		}
 		smooth(&c.path.Capacity, a.Capacity)
+		c.path.Latest = Rates{
+			Arrival: float64(max(0, a.ArrivalRate)), Capacity: float64(max(0, a.Capacity)), Count: c.path.Latest.Count + 1,
+		}
 	}
 }
 
@@ -126,6 +142,7 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 		after = now.Add(-c.ackRTT.min * 7 / 8)
 	}
 	marked, first := 0, never
+	high := c.snd.una
 	for {
 		r, rest, ok := NextLoss(body)
 		if !ok {
@@ -134,11 +151,15 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 		body = rest
 		from := indexOf(r.First, c.isn, c.snd.una)
 		to := indexOf(r.Last, c.isn, c.snd.una) + 1
+		high = max(high, to)
 		if n := c.snd.markLost(from, to, after); n > 0 {
 			marked += n
 			first = min(first, Instant(max(from, c.snd.una)))
 		}
 	}
+	c.delivery.lose(marked)
+	// What made the receiver find the gap is the packet behind it.
+	c.path.Sample = c.delivery.arrive(now, min(high+1, c.snd.next), c.snd.onWay())
 	if marked == 0 {
 		return
 	}
@@ -236,10 +257,12 @@ func (c *Conn) onLossTimeout(now Instant) {
 	n += c.snd.markLost(c.snd.next-1, c.snd.next, after)
 	n += c.repeatTail(now)
 	c.count.SendLoss += int64(n)
+	c.delivery.lose(n)
 	if c.hold.active || c.extended && c.backoff == 1 {
 		return // no sign of congestion: the peer may not know yet that it is connected, or it is a mere probe
 	}
 	c.refreshPath(now)
+	c.path.Sample = RateSample{}
 	c.cc.OnTimeout(&c.path)
 	c.applyRate()
 }

@@ -118,8 +118,10 @@ func (c *Conn) packet(out []Run, build func([]byte) []byte) []Run {
 // windows let it: lost packets first, lowest number first.
 func (c *Conn) transmitData(now Instant, out []Run) []Run {
 	if !c.hasData() {
+		c.noteIdlePath()
 		return out
 	}
+	given := len(out)
 	budget := c.pace.budget(now)
 	for len(out) < cap(out) {
 		var r run
@@ -129,6 +131,7 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 			}
 			r = c.snd.runAt(first, first+packetIndex(n), budget)
 			c.snd.resent(r)
+			c.delivery.transmit(now, r.first, r.n, true)
 			c.count.Retransmitted += int64(r.n)
 		} else {
 			end := min(c.snd.sendable(), c.snd.next+packetIndex(c.windowLeft()))
@@ -143,6 +146,7 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 				c.progressAt = now
 			}
 			c.snd.advanceNext(r.first + packetIndex(r.n))
+			c.delivery.transmit(now, r.first, r.n, false)
 			last := (c.snd.next - 1).seqOf(c.isn)
 			c.probePair = last%probeSpacing == 0
 			c.count.BytesSent += int64(c.snd.payloadOf(r))
@@ -154,7 +158,22 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 		out = append(out, Run{Buf: buf, Segment: c.snd.stride})
 	}
 	c.sizeSendBuffer()
+	c.noteIdlePath()
+	if len(out) > given {
+		c.refreshPath(now)
+		c.cc.OnSend(&c.path)
+		c.applyRate()
+	}
 	return out
+}
+
+// noteIdlePath tells the delivery sampler if the path could take more than
+// there is to send: no data, or no room at the receiver.
+func (c *Conn) noteIdlePath() {
+	if c.snd.lostCount == 0 && c.congestionEnd() > min(c.snd.next, c.flowEnd) &&
+		(c.snd.next >= c.snd.sendable() || c.snd.next >= c.flowEnd) {
+		c.delivery.idle()
+	}
 }
 
 // hasData reports whether there is a packet that the windows let go.
@@ -167,6 +186,10 @@ func (c *Conn) hasData() bool {
 
 // windowLeft is how many new packets the flow and congestion windows let go.
 func (c *Conn) windowLeft() int {
-	cwnd := packetIndex(max(1, min(c.cc.Window(), 1<<30)))
-	return max(0, int(min(c.flowEnd, c.snd.una+cwnd)-c.snd.next))
+	return max(0, int(min(c.flowEnd, c.congestionEnd())-c.snd.next))
+}
+
+// congestionEnd is where the congestion window ends.
+func (c *Conn) congestionEnd() packetIndex {
+	return c.snd.una + packetIndex(max(1, min(c.cc.Window(), 1<<30)))
 }

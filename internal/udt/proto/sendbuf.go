@@ -69,6 +69,9 @@ func (b *sendBuffer) chunk(i packetIndex) (*sendChunk, int) {
 func (b *sendBuffer) inFlight() int { return int(b.next - b.una) }
 func (b *sendBuffer) held() int     { return int(b.tail - b.una) }
 
+// onWay is how many packets in flight do not wait for retransmission.
+func (b *sendBuffer) onWay() int { return b.inFlight() - b.lostCount }
+
 // sendable is the end of what may be sent now.
 func (b *sendBuffer) sendable() packetIndex {
 	if b.filling && b.room > 0 {

@@ -1,0 +1,246 @@
+package proto
+
+import "time"
+
+// BBR models the path by the rate it delivers and its least round-trip time,
+// and sends accordingly, instead of taking every loss for congestion. It
+// follows draft-ietf-ccwg-bbr-04 (BBRv3), whose sections the comments name;
+// docs/congestion.md says where it leaves the draft, and why:
+//
+//   - UDT's receivers measure the bottleneck's capacity with packet pairs, so
+//     Startup need not double its way up from 16 packets (cc_bbr_startup.go).
+//   - Loss is held against what the path loses while it has no queue, so that
+//     random loss is not taken for congestion, and a queue that grows while
+//     less is delivered than expected is, with or without loss
+//     (cc_bbr_model.go).
+//   - ProbeBW probes every few round trips and goes on while it finds more, so
+//     that it follows a path that becomes faster (cc_bbr_cycle.go).
+type BBR struct {
+	phase   bbrPhase
+	since   Instant // when the phase began
+	rounds  int     // round trips since
+	model   bbrModel
+	startup bbrStartup
+	cycle   bbrCycle
+	probe   bbrProbeRTT
+
+	rate   float64 // packets/s; 0 = as the window allows
+	cwnd   float64 // packets on their way
+	window float64 // packets from the lowest unacknowledged to the highest sent
+}
+
+// bbrPhase is what BBR is doing (section 5.1).
+type bbrPhase uint8
+
+const (
+	phaseStartup  bbrPhase = iota // finding the bandwidth
+	phaseDrain                    // emptying the queue
+	phaseDown                     // ProbeBW: emptying the queue of the last probe
+	phaseCruise                   // ProbeBW: sending at the bandwidth found
+	phaseRefill                   // ProbeBW: filling the pipe for the probe
+	phaseUp                       // ProbeBW: probing for more
+	phaseProbeRTT                 // looking at the path without a queue
+)
+
+// Gains (section 5.6.1) and the margin (section 5.6.2) that lets a queue
+// drain by and by. Up's window is smaller than the draft's 2.25: a bottleneck
+// buffer of a quarter BDP shall hold what a probe puts into it.
+const (
+	bbrStartupGain = 2.77
+	bbrDrainGain   = 0.5
+	bbrDownGain    = 0.9
+	bbrWindowGain  = 2.0
+	bbrMargin      = 0.99
+	windowTime     = 40 * time.Millisecond
+	// bbrMinWindow is what keeps ACKs coming (section 5.6.4.3).
+	bbrMinWindow = 4
+)
+
+// NewBBR returns BBR congestion control.
+func NewBBR() *BBR { return &BBR{cwnd: initialWindow, window: initialWindow} }
+
+// Name implements Controller.
+func (b *BBR) Name() string { return "bbr" }
+
+// Init implements Controller.
+func (b *BBR) Init(s *PathState) {
+	b.since = s.Now
+	b.model.init(s)
+	b.cycle.rng = uint64(s.ISN)<<1 | 1
+	b.probe.at = s.Now
+}
+
+// Rate implements Controller.
+func (b *BBR) Rate() float64 { return b.rate }
+
+// Window implements Controller.
+func (b *BBR) Window() float64 { return b.window }
+
+// OnACK implements Controller.
+func (b *BBR) OnACK(s *PathState, _ int) { b.update(s) }
+
+// OnLoss implements Controller.
+func (b *BBR) OnLoss(s *PathState, _ int64) { b.update(s) }
+
+// OnTimeout implements Controller. What a timeout presumes lost is two packets;
+// while nothing is heard the window keeps anything more from being sent.
+func (b *BBR) OnTimeout(s *PathState) { b.setWindow(s) }
+
+// OnSend implements Controller.
+func (b *BBR) OnSend(s *PathState) { b.setWindow(s) }
+
+// update follows every report of the receiver (section 5.2.3).
+func (b *BBR) update(s *PathState) {
+	m := &b.model
+	m.sending = b.rate
+	m.update(s, b.phase)
+	if m.newRound {
+		b.rounds++
+	}
+	switch b.phase {
+	case phaseStartup:
+		b.updateStartup(s)
+	case phaseDrain:
+		// Section 5.3.2.
+		if m.drained(s, b.rounds) || b.rounds > 3 {
+			b.startDown(s)
+		}
+	case phaseProbeRTT:
+		b.updateProbeRTT(s)
+	default:
+		b.updateCycle(s)
+	}
+	b.checkProbeRTT(s)
+	b.setRate()
+	b.setWindow(s)
+}
+
+// enter begins a phase.
+func (b *BBR) enter(s *PathState, p bbrPhase) {
+	b.phase, b.since, b.rounds = p, s.Now, 0
+}
+
+// setRate sets the pacing rate (section 5.6.2).
+func (b *BBR) setRate() {
+	bw := b.model.bandwidth()
+	if bw <= 0 {
+		return // as the window allows, until the first sample
+	}
+	switch b.phase {
+	case phaseStartup:
+		b.rate = b.startup.rate(bw)
+	case phaseDrain:
+		b.rate = bbrDrainGain * bw
+	case phaseDown:
+		b.rate = bbrDownGain * bw
+	case phaseUp:
+		b.rate = bw * bbrMargin
+		if !b.cycle.full {
+			b.rate *= b.cycle.gain
+		}
+	default:
+		b.rate = bw * bbrMargin
+	}
+}
+
+// setWindow sets the windows (section 5.6.4).
+func (b *BBR) setWindow(s *PathState) {
+	m := &b.model
+	if m.bandwidth() > 0 {
+		switch b.phase {
+		case phaseStartup:
+			// What is sent at the rate in a round trip has to fit, also where
+			// the bandwidth is not measured yet.
+			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain), m.volume(b.rate)*1.25) + bbrWindowGain*m.slack()
+		case phaseUp:
+			b.cwnd = m.inflight(b.cycle.gain) + m.slack()
+			if m.rivalled(s.Now) {
+				b.cwnd += m.room(s.Now) * b.cycle.gain
+			}
+		case phaseProbeRTT:
+			b.cwnd = m.inflight(probeRTTGain)
+		default:
+			b.cwnd = m.inflight(1) + m.room(s.Now) + m.slack()
+		}
+		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, b.phase))
+	}
+	// Behind a hole the cumulative ACK stands still; what has arrived there
+	// is on its way no more.
+	b.window = max(1, b.cwnd+float64(s.InFlight-s.Pipe))
+}
+
+// probeRTTGain is how much of the BDP ProbeRTT leaves in flight (section 2.13.2).
+const probeRTTGain = 0.5
+
+// volume is how many packets a rate has on their way in the least round trip.
+func (m *bbrModel) volume(rate float64) float64 { return rate * m.minRTT().Seconds() }
+
+// inflight is the given multiple of the BDP (section 5.6.4.2).
+func (m *bbrModel) inflight(gain float64) float64 { return gain * m.volume(m.bandwidth()) }
+
+// slack is what may be in flight beyond the BDP because packets leave in
+// bursts and are acknowledged in batches (sections 5.5.8 and 5.5.9).
+func (m *bbrModel) slack() float64 {
+	return m.burst() + max(m.extra.most(), min(m.unreported, m.bandwidth()*syn.Seconds()))
+}
+
+// room is what may be in flight beyond the BDP because others make a queue: as
+// much again, and on a short path more, for the queue of a flow on a longer
+// path does not shrink with ours.
+func (m *bbrModel) room(now Instant) float64 {
+	room := max(m.inflight(bbrWindowGain-1), min(m.bandwidth()*windowTime.Seconds(), m.inflight(3)))
+	if m.rivalled(now) {
+		room = max(room, 1.25*m.bandwidth()*m.last.rtt.Seconds())
+	}
+	return room
+}
+
+// burst is how many packets may leave at once.
+func (m *bbrModel) burst() float64 { return max(m.bandwidth()*paceMaxBurst.Seconds(), paceMinBurst) }
+
+// bbrProbeRTT is when and how the path is looked at without a queue
+// (section 5.3.4).
+type bbrProbeRTT struct {
+	at    Instant // when the least round trip was last confirmed
+	until Instant // when to stop; 0 = the pipe is not drained yet
+}
+
+const (
+	probeRTTInterval = 5 * time.Second
+	probeRTTTime     = 200 * time.Millisecond
+)
+
+// checkProbeRTT enters ProbeRTT if the path was not seen without a queue for
+// an interval. A round trip within a sixteenth of the least one says that
+// there is none, as it happens after every probe of a flow that is alone; no
+// throughput is spent on looking again.
+func (b *BBR) checkProbeRTT(s *PathState) {
+	m := &b.model
+	if s.Now.Sub(b.probe.at) < probeRTTInterval || b.phase == phaseProbeRTT || b.phase == phaseStartup {
+		return
+	}
+	seen := m.rtt.current
+	if seen > 0 && seen <= m.rtt.least()+m.rtt.least()/16 || s.Sample.Limited {
+		m.rtt.turn()
+		b.probe.at = s.Now
+		return
+	}
+	b.enter(s, phaseProbeRTT)
+	b.probe.until = 0
+	m.rtt.turn()
+}
+
+func (b *BBR) updateProbeRTT(s *PathState) {
+	m := &b.model
+	switch {
+	case b.probe.until == 0:
+		if float64(s.Pipe) <= max(bbrMinWindow, m.inflight(probeRTTGain)) {
+			b.probe.until = s.Now.Add(probeRTTTime)
+			b.rounds = 0
+		}
+	case s.Now >= b.probe.until && b.rounds > 0:
+		b.probe.at = s.Now
+		m.bwLo = 0
+		b.startCruise(s)
+	}
+}

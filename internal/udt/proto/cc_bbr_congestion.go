@@ -1,0 +1,141 @@
+package proto
+
+import "time"
+
+// This file is what BBR takes for congestion, and for none (section 5.5.10).
+// Loss alone is no sign of it on the paths UDT is for. What is held against it
+// is what the path loses while it has no queue.
+
+const (
+	// lossThreshold is the share of packets that may be lost in a round trip
+	// (section 2.7), beyond half as much again as the path's own loss.
+	lossThreshold = 0.02
+	// maxBaseLoss bounds what is taken for the path's own loss.
+	maxBaseLoss = 0.05
+	// heavyLoss is congestion, whatever the path loses without a queue: a
+	// buffer may be too small for a queue to be seen.
+	heavyLoss = 0.1
+	// bbrBeta is how far loss lowers a bound at most, at a time (section 2.7);
+	// yieldBeta is the same for a squeeze.
+	bbrBeta   = 0.7
+	yieldBeta = 0.5
+	// squeezePart of the capacity is what has to be missing in a squeeze: more
+	// than Down leaves out of its own accord.
+	squeezePart = 0.125
+	// rivalTime is how long a queue has to stand, in spite of all yielding, to
+	// be somebody else's.
+	rivalTime = time.Second
+)
+
+// queued reports whether all packets of the last round trip found a queue.
+func (m *bbrModel) queued() bool {
+	least := m.minRTT()
+	return m.last.rtt > least+least/8+time.Millisecond
+}
+
+// unqueued reports whether a round trip is that of a packet which hardly had
+// to wait.
+func (m *bbrModel) unqueued(rtt time.Duration) bool {
+	least := m.minRTT()
+	return rtt <= least+least/16+time.Millisecond
+}
+
+// drained reports whether there is no queue any more: no more is on its way
+// than the BDP, or the packet that arrived last did not wait. Between reports
+// the former is too pessimistic, and the latter speaks of the time before the
+// phase if it is not a round trip old.
+func (m *bbrModel) drained(s *PathState, rounds int) bool {
+	return float64(s.Pipe) <= m.inflight(1)+m.burst() ||
+		rounds >= 1 && s.Sample.RTT > 0 && m.unqueued(s.Sample.RTT)
+}
+
+// lossy reports whether more was lost in the last round trip than the path
+// loses anyway.
+func (m *bbrModel) lossy() bool {
+	sent := float64(m.last.lost + m.last.delivered)
+	return float64(m.last.lost) > (lossThreshold+1.5*m.loss)*sent+3
+}
+
+// squeezed reports whether all packets of a least round trip found a queue,
+// and less was delivered than the model promises: somebody else has come, or
+// the path has become slower. How much less is measured by the capacity, so
+// that flows with much of it yield first.
+func (m *bbrModel) squeezed() bool {
+	least := m.minRTT()
+	return m.tick.over && m.tick.rtt > least+least/8+2*time.Millisecond &&
+		min(m.bandwidth(), m.sending)-m.tick.rate > max(squeezePart*m.capacity, squeezePart*m.bandwidth())
+}
+
+// yield bounds the bandwidth by what is delivered: the queue never ran empty,
+// so that is what the path has for us.
+func (m *bbrModel) yield() { m.bwLo = max(m.tick.rate, yieldBeta*m.bandwidth()) }
+
+// lower lowers the short-term bound to what was delivered (section 5.5.10.3).
+func (m *bbrModel) lower() { m.bwLo = max(m.last.bw, bbrBeta*m.bandwidth()) }
+
+// bbrTick is what was delivered in the last least round trip: unlike a
+// packet-timed round trip it does not take longer when a queue grows.
+type bbrTick struct {
+	start     Instant
+	delivered int64         // at the start
+	least     time.Duration // round trip since; 0 = unknown
+	limited   bool
+
+	rate float64       // packets/s in the one before
+	rtt  time.Duration // least in the one before
+	over bool          // the event at hand completed one without any limit
+}
+
+func (k *bbrTick) update(s *PathState, length time.Duration) {
+	r := &s.Sample
+	if k.least == 0 || r.RTT < k.least {
+		k.least = r.RTT
+	}
+	k.limited = k.limited || r.Limited
+	k.over = false
+	took := s.Now.Sub(k.start)
+	if took < max(length, minTick) {
+		return
+	}
+	k.rate, k.rtt, k.over = float64(s.Delivered-k.delivered)/took.Seconds(), k.least, !k.limited
+	k.start, k.delivered, k.least, k.limited = s.Now, s.Delivered, 0, false
+}
+
+// recentRTT is the least round trip of the last few milliseconds: that of the
+// queue, without what scheduling and jitter add to single packets.
+type recentRTT struct {
+	start Instant
+	least time.Duration // since; 0 = none
+	rtt   time.Duration // the least in the interval before
+}
+
+func (r *recentRTT) add(now Instant, d time.Duration) {
+	if r.least == 0 || d < r.least {
+		r.least = d
+	}
+	if now.Sub(r.start) >= syn {
+		r.start, r.rtt, r.least = now, r.least, 0
+	}
+}
+
+// bbrRival is the evidence of a flow that keeps the queue full, as CUBIC does:
+// yielding to it would be without end.
+type bbrRival struct {
+	calm    Instant // when there was no queue last
+	pressed bool    // squeezed since
+}
+
+// rivalled reports whether somebody keeps the queue full.
+func (m *bbrModel) rivalled(now Instant) bool {
+	return m.rival.pressed && now.Sub(m.rival.calm) >= max(rivalTime, 10*m.minRTT())
+}
+
+// watchRival looks for one after every sample.
+func (m *bbrModel) watchRival(now Instant) {
+	switch least := m.minRTT(); {
+	case m.recent.rtt <= least+least/8+2*time.Millisecond:
+		m.rival = bbrRival{calm: now}
+	case m.squeezed():
+		m.rival.pressed = true
+	}
+}

@@ -1,0 +1,93 @@
+package proto
+
+import "testing"
+
+// Loss that does not come with a queue is the path's own; with one, what is
+// beyond it is congestion.
+func TestBBRLoss(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	for range 30 {
+		d.trip(9700, drillRTT, 0.03)
+	}
+	if bw := d.b.model.bandwidth(); bw < 9600 {
+		t.Errorf("random loss brings the bandwidth to %.0f", bw)
+	}
+	if m := &d.b.model; m.loss < 0.02 || m.hi > 0 {
+		t.Errorf("random loss is taken for %.3f; bound %.0f", m.loss, m.hi)
+	}
+	d.started(phaseCruise)
+	for range 2 {
+		d.trip(9500, drillRTT*6/5, 0.03)
+	}
+	if d.b.model.bwLo > 0 {
+		t.Error("loss as usual with a queue counts as congestion")
+	}
+	d = newDrill(t)
+	d.started(phaseCruise)
+	d.trip(9500, drillRTT*6/5, 0.06)
+	d.trip(9500, drillRTT*6/5, 0.06)
+	if lo := d.b.model.bwLo; lo <= 0 || lo > 10_000 {
+		t.Errorf("congestion bounds the bandwidth by %.0f", lo)
+	}
+	d.started(phaseRefill)
+	if d.b.model.bwLo > 0 {
+		t.Error("the bound outlives the cycle")
+	}
+}
+
+// Loss in Up bounds what may be in flight.
+func TestBBRLossInUp(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseUp)
+	d.trip(10_000, drillRTT, 0.06)
+	d.trip(10_000, drillRTT, 0.06)
+	if d.b.phase == phaseUp || d.b.model.hi < 1000 || d.b.model.hi > 1130 {
+		t.Errorf("phase %d, at most %.0f in flight", d.b.phase, d.b.model.hi)
+	}
+}
+
+// Where a queue stands and less is delivered than was sent, what is delivered
+// is the bandwidth, and the queue is emptied.
+func TestBBRSqueeze(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	d.trip(6000, 2*drillRTT, 0)
+	if bw := d.b.model.bandwidth(); !within(bw, 6000) {
+		t.Errorf("bandwidth %.0f, want 6000", bw)
+	}
+	if d.b.Rate() > 6000 {
+		t.Errorf("rate %.0f", d.b.Rate())
+	}
+	d = newDrill(t)
+	d.started(phaseCruise)
+	d.trip(6000, drillRTT, 0)
+	if bw := d.b.model.bandwidth(); bw < 9900 {
+		t.Errorf("without a queue: bandwidth %.0f", bw)
+	}
+}
+
+// Somebody who keeps the queue full in spite of all yielding is not yielded to
+// any more.
+func TestBBRRival(t *testing.T) {
+	d := newDrill(t)
+	d.report(0, 10_000)
+	d.started(phaseCruise)
+	for range 4 {
+		d.trip(6000, 3*drillRTT, 0)
+	}
+	before := d.b.model.bandwidth()
+	for range 3 {
+		d.trip(3000, 3*drillRTT, 0)
+	}
+	if bw := d.b.model.bandwidth(); bw < 0.9*min(before, 5000) {
+		t.Errorf("bandwidth %.0f, before %.0f", bw, before)
+	}
+	if !d.b.model.rivalled(d.s.Now) {
+		t.Error("no rival")
+	}
+	d.trip(6000, drillRTT, 0)
+	if d.b.model.rivalled(d.s.Now) {
+		t.Error("the rival stays without a queue")
+	}
+}

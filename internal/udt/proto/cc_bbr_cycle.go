@@ -1,0 +1,147 @@
+package proto
+
+import "time"
+
+// bbrCycle is ProbeBW: cycles of Down, Cruise, Refill and Up (section 5.3.3).
+type bbrCycle struct {
+	gain float64 // of Up
+	full bool    // Up has made a queue
+	// noQueue is a round trip that may still be without the queue of Up.
+	noQueue time.Duration
+	found   float64 // bandwidth that Up has to exceed to go on
+	wait    int     // round trips from the begin of Down to the next probe
+	began   Instant // of Down
+	count   int     // round trips since
+	rng     uint64
+}
+
+const (
+	// A probe follows after minProbeWait to minProbeWait+2 round trips, drawn
+	// so that flows don't probe together. The draft waits for 2 to 3 s, for the
+	// sake of Reno; on a long path that would be to miss the bandwidth that
+	// has become free for that long.
+	minProbeWait = 6
+	// minProbeTime is the least time between probes.
+	minProbeTime = 250 * time.Millisecond
+	// downRounds is when Down gives up on a queue that is not ours.
+	downRounds = 3
+	// upPart is how much of the capacity a probe asks for.
+	upPart = 0.125
+	// rivalShare is how much of the capacity is asked for where somebody else
+	// keeps the queue full.
+	rivalShare = 0.4
+	// rivalMost is what is left to us there at most.
+	rivalMost = 0.5
+	// maxUpGain is how fast a probe gets that goes on finding.
+	maxUpGain = 2
+)
+
+func (b *BBR) updateCycle(s *PathState) {
+	m, c := &b.model, &b.cycle
+	if m.newRound {
+		c.count++
+	}
+	if b.congested(s) {
+		return
+	}
+	if m.newRound && m.rivalled(s.Now) && m.bandwidth() > m.capacity*rivalMost {
+		m.bwLo = m.capacity * rivalMost
+	}
+	switch b.phase {
+	case phaseDown:
+		if m.drained(s, b.rounds) || b.rounds >= downRounds {
+			b.startCruise(s)
+		}
+	case phaseCruise:
+		if c.count >= c.wait && s.Now.Sub(c.began) >= minProbeTime {
+			b.enter(s, phaseRefill)
+			m.bwLo = 0
+		}
+	case phaseRefill:
+		if m.newRound {
+			b.startUp(s)
+		}
+	case phaseUp:
+		if m.newRound {
+			b.updateUp(s)
+		}
+		// What was sent too fast has made a queue. That is enough to learn
+		// whether more gets through; more would only be lost.
+		if m.recent.rtt > c.noQueue && !m.rivalled(s.Now) {
+			c.full = true
+		}
+	}
+}
+
+// congested acts on signs of congestion; true if the phase changed.
+func (b *BBR) congested(s *PathState) bool {
+	m := &b.model
+	switch {
+	case m.squeezed() && !m.rivalled(s.Now):
+		m.yield()
+		if float64(s.Pipe) > m.inflight(1.5) {
+			b.enter(s, phaseDrain)
+			return true
+		}
+	case !m.newRound || !m.lossy():
+	case b.phase == phaseUp: // section 5.5.10.2
+		m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
+		b.startDown(s)
+		return true
+	case m.queued() || m.last.share() > heavyLoss:
+		m.lower()
+	}
+	return false
+}
+
+// updateUp goes on probing as long as every round trip finds more, ever
+// faster, and stops when one has not. The first round trip shows what was sent
+// before.
+func (b *BBR) updateUp(s *PathState) {
+	m, c := &b.model, &b.cycle
+	bw := m.maxBW()
+	switch {
+	case c.gain > 1 && bw >= c.found*(1+(c.gain-1)/2) && !(m.rivalled(s.Now) && bw > m.capacity*rivalShare):
+		c.found, c.full = bw, false
+		c.gain = min(maxUpGain, 2*c.gain-1)
+		b.rounds = 0
+	case b.rounds >= 2:
+		b.startDown(s)
+		if m.unqueued(m.recent.rtt) {
+			b.startCruise(s) // the probe has left nothing to empty
+		}
+	}
+	if m.hi > 0 {
+		m.hi = max(m.hi, float64(s.Sample.InFlight)) // nothing was lost at that
+	}
+}
+
+func (b *BBR) startDown(s *PathState) {
+	b.enter(s, phaseDown)
+	b.model.turn(s.Now)
+	c := &b.cycle
+	c.began, c.count = s.Now, 0
+	c.rng ^= c.rng << 13
+	c.rng ^= c.rng >> 7
+	c.rng ^= c.rng << 17
+	c.wait = minProbeWait + int(c.rng%3)
+}
+
+func (b *BBR) startCruise(s *PathState) { b.enter(s, phaseCruise) }
+
+func (b *BBR) startUp(s *PathState) {
+	b.enter(s, phaseUp)
+	c, m := &b.cycle, &b.model
+	c.gain, c.found = m.upGain(), m.maxBW()
+	if m.rivalled(s.Now) && c.found > m.capacity*rivalShare {
+		c.gain = 1
+	}
+	c.full = false
+	c.noQueue = m.last.rtt + m.last.rtt/16 + 2*s.RTTVar + time.Millisecond
+}
+
+// upGain is what Up asks for: the same part of the capacity whoever asks, so
+// that flows come to equal shares as with any additive increase.
+func (m *bbrModel) upGain() float64 {
+	return min(maxUpGain, 1+upPart*m.capacity/m.maxBW())
+}

@@ -1,0 +1,318 @@
+package proto
+
+import (
+	"testing"
+	"time"
+)
+
+// A drill puts a BBR through reports that a test makes up.
+type drill struct {
+	t    testing.TB
+	b    *BBR
+	s    PathState
+	lost float64
+}
+
+const drillRTT = 100 * ms
+
+func newDrill(t testing.TB) *drill {
+	d := &drill{t: t, b: NewBBR(), s: PathState{
+		PacketSize: 1500, RTT: drillRTT, RTTVar: ms, MaxWindow: 100_000, ISN: 1, InFlight: 100, Pipe: 100,
+	}}
+	d.b.Init(&d.s)
+	return d
+}
+
+// trip is a round trip in which packets/s are delivered, at a round-trip time,
+// reported every hundredth of it, and with a share of them lost.
+func (d *drill) trip(rate float64, rtt time.Duration, loss float64) {
+	const reports = 100
+	end := d.s.Delivered
+	n := rate * rtt.Seconds() / reports
+	for i := range reports {
+		d.s.Now = d.s.Now.Add(rtt / reports)
+		before := d.s.Delivered
+		d.s.Delivered = end + int64(n*float64(i+1))
+		d.lost += float64(d.s.Delivered-before) * loss / (1 - loss)
+		lost := int64(d.lost) - d.s.Lost
+		d.s.Lost += lost
+		d.s.Sample = RateSample{
+			Delivered: int64(rate * rtt.Seconds()), Interval: rtt, RTT: rtt,
+			Prior: before - int64(n*reports), InFlight: d.s.Pipe,
+		}
+		if i == 0 {
+			d.s.Sample.Prior = end // a packet sent after the trip began
+		}
+		d.s.Pipe = int(rate * rtt.Seconds())
+		d.s.InFlight = d.s.Pipe
+		if lost > 0 {
+			d.b.OnLoss(&d.s, 0)
+		} else {
+			d.b.OnACK(&d.s, int(d.s.Delivered-before))
+		}
+		d.s.Sample = RateSample{}
+	}
+}
+
+// started brings the drill to the given phase at 10,000 packets/s.
+func (d *drill) started(want bbrPhase) {
+	d.t.Helper()
+	for range 60 {
+		d.trip(10_000, drillRTT, 0)
+		if d.b.phase == want {
+			return
+		}
+	}
+	d.t.Fatalf("phase %d never comes", want)
+}
+
+// report makes the receiver's estimates known.
+func (d *drill) report(arrival, capacity float64) {
+	d.s.Latest = Rates{Arrival: arrival, Capacity: capacity, Count: d.s.Latest.Count + 1}
+	d.s.Capacity = capacity
+}
+
+func within(got, want float64) bool { return got > 0.98*want && got < 1.02*want }
+
+func TestBBRStartsWithAWindow(t *testing.T) {
+	d := newDrill(t)
+	if d.b.Rate() != 0 || d.b.Window() != initialWindow || d.b.Name() != "bbr" {
+		t.Errorf("rate %v, window %v", d.b.Rate(), d.b.Window())
+	}
+}
+
+// Startup multiplies the rate until three round trips bring no more.
+func TestBBRStartup(t *testing.T) {
+	d := newDrill(t)
+	for rate := 200.0; rate < 10_000; rate *= 2 {
+		d.trip(rate, drillRTT, 0)
+		if d.b.phase != phaseStartup || !within(d.b.Rate(), 2.77*rate) {
+			t.Fatalf("at %v packets/s: phase %d, rate %v", rate, d.b.phase, d.b.Rate())
+		}
+		if d.b.Window() < 2*rate*drillRTT.Seconds() {
+			t.Errorf("at %v packets/s: window %v", rate, d.b.Window())
+		}
+	}
+	trips := 0
+	for ; d.b.phase == phaseStartup && trips < 10; trips++ {
+		d.trip(10_000, drillRTT, 0)
+	}
+	if trips < fullRounds || trips > fullRounds+2 {
+		t.Errorf("left Startup after %d round trips without growth", trips)
+	}
+}
+
+// Startup ends on loss only if there is a queue, or very much is lost.
+func TestBBRStartupWithLoss(t *testing.T) {
+	for _, test := range []struct {
+		rtt    time.Duration
+		loss   float64
+		leaves bool
+	}{{drillRTT, 0.04, false}, {2 * drillRTT, 0.04, true}, {2 * drillRTT, 0.005, false}, {drillRTT, 0.3, true}} {
+		d := newDrill(t)
+		rate := 1000.0
+		for range 3 {
+			d.trip(rate, drillRTT, 0)
+			rate *= 2
+		}
+		for range 2 {
+			d.trip(rate, test.rtt, test.loss)
+			rate *= 2
+		}
+		if left := d.b.phase != phaseStartup; left != test.leaves {
+			t.Errorf("round trip %v, loss %v: left Startup: %v", test.rtt, test.loss, left)
+		}
+	}
+}
+
+// The receiver's word for the first burst shortens Startup: more if its two
+// estimates agree, less if there is one, not at all if there is none.
+func TestBBRStartupJumps(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		arrival, capacity float64
+		rate              float64
+	}{
+		{"both", 10_000, 11_000, 7500},
+		{"libudt's first", 10_000, 1000, 8 * initialWindow / drillRTT.Seconds()},
+		{"a slow one of libudt's", 2000, 1000, 750},
+		{"none", 0, 0, 2.77 * 160},
+		{"no arrival rate", 0, 10_000, 2.77 * 160},
+	} {
+		d := newDrill(t)
+		d.s.Acked = initialWindow
+		d.report(test.arrival, test.capacity)
+		d.trip(160, drillRTT, 0)
+		if !within(d.b.Rate(), test.rate) {
+			t.Errorf("%s: rate %.0f, want %.0f", test.name, d.b.Rate(), test.rate)
+		}
+		if d.b.Window() < d.b.Rate()*drillRTT.Seconds() {
+			t.Errorf("%s: window %.0f for a rate of %.0f", test.name, d.b.Window(), d.b.Rate())
+		}
+	}
+}
+
+// A word that was wrong is forgotten: Startup goes by what is delivered.
+func TestBBRStartupAfterAWrongWord(t *testing.T) {
+	d := newDrill(t)
+	d.s.Acked = initialWindow
+	d.report(100_000, 100_000)
+	for range jumpRounds + 1 {
+		d.trip(160, drillRTT, 0)
+	}
+	if d.b.Rate() > 3*160 {
+		t.Errorf("rate %.0f", d.b.Rate())
+	}
+	d = newDrill(t)
+	d.s.Acked = initialWindow
+	d.report(1000, 1000)
+	for rate := 160.0; rate < 10_000; rate *= 2 {
+		d.trip(rate, drillRTT, 0)
+	}
+	d.trip(10_000, drillRTT, 0)
+	if bw := d.b.model.bandwidth(); !within(bw, 10_000) {
+		t.Errorf("a word too low holds the bandwidth at %.0f", bw)
+	}
+}
+
+// ProbeBW goes through its phases in order, at their rates.
+func TestBBRCycle(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	want := map[bbrPhase]float64{phaseCruise: 0.99, phaseRefill: 0.99, phaseUp: 0.99 * 1.125, phaseDown: 0.9}
+	next := map[bbrPhase]bbrPhase{
+		phaseCruise: phaseRefill, phaseRefill: phaseUp, phaseUp: phaseDown, phaseDown: phaseCruise,
+	}
+	last, changes := d.b.phase, 0
+	for range 60 {
+		d.trip(10_000, drillRTT, 0)
+		if p := d.b.phase; p != last {
+			if next[last] != p && !(last == phaseUp && p == phaseCruise) { // Down may be over at once
+				t.Fatalf("from %d to %d", last, p)
+			}
+			last = p
+			changes++
+		}
+		if !within(d.b.Rate(), want[d.b.phase]*10_000) {
+			t.Errorf("phase %d: rate %.0f", d.b.phase, d.b.Rate())
+		}
+		if p := d.b.phase; p != phaseUp && d.b.Window() < 2000 {
+			t.Errorf("phase %d: window %.0f", p, d.b.Window())
+		}
+	}
+	if changes < 12 {
+		t.Errorf("%d changes of phase in 60 round trips", changes)
+	}
+}
+
+// Up asks for an eighth of the capacity, whatever the flow has of it, and goes
+// on, faster, as long as it gets more.
+func TestBBRUp(t *testing.T) {
+	d := newDrill(t)
+	d.report(0, 40_000)
+	d.started(phaseUp)
+	if !within(d.b.Rate(), 0.99*15_000) {
+		t.Errorf("rate %.0f, want 15,000", d.b.Rate())
+	}
+	rate := 15_000.0
+	for range 3 {
+		d.trip(rate, drillRTT, 0)
+		rate *= 1.5
+	}
+	if d.b.phase != phaseUp || d.b.Rate() < 1.5*20_000 {
+		t.Errorf("phase %d, rate %.0f", d.b.phase, d.b.Rate())
+	}
+	d = newDrill(t)
+	d.started(phaseUp)
+	for range 2 {
+		d.trip(10_000, drillRTT*5/4, 0)
+		if d.b.phase == phaseUp && d.b.Rate() > 10_000 {
+			t.Errorf("rate %.0f on top of a queue", d.b.Rate())
+		}
+	}
+	d.trip(10_000, drillRTT*5/4, 0)
+	if d.b.phase != phaseDown {
+		t.Errorf("phase %d after two round trips without growth", d.b.phase)
+	}
+}
+
+// ProbeRTT comes if no round trip was near the least one for 5 s, and not
+// otherwise; it leaves half of the BDP in flight, for 200 ms.
+func TestBBRProbeRTT(t *testing.T) {
+	d := newDrill(t)
+	for range 150 {
+		d.trip(10_000, drillRTT, 0)
+		if d.b.phase == phaseProbeRTT {
+			t.Fatal("ProbeRTT without a queue")
+		}
+	}
+	entered := Instant(0)
+	for d.s.Now = 0; entered == 0 && d.s.Now < Instant(time.Minute); {
+		d.trip(10_000, drillRTT*3/2, 0)
+		if d.b.phase == phaseProbeRTT {
+			entered = d.s.Now
+		}
+	}
+	if entered == 0 {
+		t.Fatal("no ProbeRTT with a standing queue")
+	}
+	if w := d.b.cwnd; w < 400 || w > 800 {
+		t.Errorf("window %.0f, want half of the BDP", w)
+	}
+	for range 10 {
+		d.trip(5000, drillRTT, 0)
+		if d.b.phase != phaseProbeRTT {
+			break
+		}
+	}
+	if took := d.s.Now.Sub(entered); d.b.phase == phaseProbeRTT || took < probeRTTTime || took > time.Second {
+		t.Errorf("phase %d after %v of ProbeRTT", d.b.phase, took)
+	}
+}
+
+// What has arrived behind a hole takes no room in the window.
+func TestBBRWindowBehindAHole(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	d.s.InFlight, d.s.Pipe = 5000, 1000
+	d.b.OnSend(&d.s)
+	if w := d.b.Window(); !within(w, d.b.cwnd+4000) {
+		t.Errorf("window %.0f, %.0f without a hole", w, d.b.cwnd)
+	}
+}
+
+// A sender that has nothing to send learns no lower bandwidth, and a timeout
+// changes nothing.
+func TestBBRWithoutData(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	for range 200 {
+		d.s.Now = d.s.Now.Add(drillRTT)
+		d.s.Delivered += 10
+		d.s.Sample = RateSample{
+			Delivered: 10, Interval: drillRTT, RTT: drillRTT, Prior: d.s.Delivered - 10, Limited: true, InFlight: 10,
+		}
+		d.b.OnACK(&d.s, 10)
+	}
+	rate := d.b.Rate()
+	d.b.OnTimeout(&d.s)
+	if d.b.Rate() != rate || rate < 8900 {
+		t.Errorf("rate %.0f, before the timeout %.0f", d.b.Rate(), rate)
+	}
+}
+
+func TestBBRAllocatesNothing(t *testing.T) {
+	d := newDrill(t)
+	if n := testing.AllocsPerRun(100, func() { d.trip(10_000, drillRTT, 0.01) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkBBR is what an ACK costs.
+func BenchmarkBBR(b *testing.B) {
+	d := newDrill(b)
+	b.ReportAllocs()
+	for range b.N {
+		d.trip(10_000, drillRTT, 0) // a hundred reports
+	}
+}
