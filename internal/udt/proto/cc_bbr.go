@@ -151,7 +151,7 @@ func (b *BBR) setWindow(s *PathState) {
 		case phaseStartup:
 			// What is sent at the rate in a round trip has to fit, also where
 			// the bandwidth is not measured yet.
-			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain), m.volume(b.rate)*1.25) + bbrWindowGain*m.slack()
+			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain), m.volume(b.rate)*1.25) + m.slack() + m.silent(b.rate)
 		case phaseUp:
 			b.cwnd = m.inflight(b.cycle.gain) + m.slack()
 			if m.rivalled(s.Now) {
@@ -181,8 +181,11 @@ func (m *bbrModel) inflight(gain float64) float64 { return gain * m.volume(m.ban
 // slack is what may be in flight beyond the BDP because packets leave in
 // bursts and are acknowledged in batches (sections 5.5.8 and 5.5.9).
 func (m *bbrModel) slack() float64 {
-	return m.burst() + max(m.extra.most(), min(m.unreported, m.bandwidth()*syn.Seconds()))
+	return m.burst() + max(m.extra.most(), m.silent(m.bandwidth()))
 }
+
+// silent is how many packets arrive at a rate before the receiver says so.
+func (m *bbrModel) silent(rate float64) float64 { return min(m.unreported, rate*syn.Seconds()) }
 
 // room is what may be in flight beyond the BDP because others make a queue: as
 // much again, and on a short path more, for the queue of a flow on a longer

@@ -101,7 +101,7 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 		m.bw[0] = max(m.bw[0], m.tick.rate)
 	}
 	m.capacity = max(m.capacity, m.maxBW(), min(s.Capacity, maxCapacity*m.maxBW()))
-	m.extra.add(s, m.bandwidth(), m.inflight(1)+m.bandwidth()*2*syn.Seconds()+m.unreported, m.newRound)
+	m.extra.add(s, m.bandwidth(), m.inflight(1)+m.burst()+m.unreported, m.newRound)
 }
 
 // endRound completes a round trip.

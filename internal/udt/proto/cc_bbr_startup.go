@@ -85,7 +85,8 @@ func (st *bbrStartup) rate(bw float64) float64 {
 func (b *BBR) updateStartup(s *PathState) {
 	m, st := &b.model, &b.startup
 	st.report(s, m)
-	if !m.newRound || m.last.limited {
+	overrun := m.lossy() && (m.queued() || m.last.share() > heavyLoss)
+	if !m.newRound || m.last.limited && !overrun {
 		return
 	}
 	if st.jumped++; st.jumped >= jumpRounds {
@@ -93,7 +94,7 @@ func (b *BBR) updateStartup(s *PathState) {
 	}
 	bw := m.maxBW()
 	switch {
-	case m.lossy() && (m.queued() || m.last.share() > heavyLoss): // section 5.3.1.3
+	case overrun: // section 5.3.1.3
 		m.hi = max(m.inflight(1), float64(s.Sample.InFlight)*bbrBeta)
 	case st.capacity > 0 && bw >= 0.9*st.capacity && bw < 1.1*st.capacity:
 		if !m.queued() {

@@ -11,6 +11,8 @@ type drill struct {
 	b    *BBR
 	s    PathState
 	lost float64
+
+	limited bool // by the application
 }
 
 const drillRTT = 100 * ms
@@ -38,7 +40,7 @@ func (d *drill) trip(rate float64, rtt time.Duration, loss float64) {
 		d.s.Lost += lost
 		d.s.Sample = RateSample{
 			Delivered: int64(rate * rtt.Seconds()), Interval: rtt, RTT: rtt,
-			Prior: before - int64(n*reports), InFlight: d.s.Pipe,
+			Prior: before - int64(n*reports), InFlight: d.s.Pipe, Limited: d.limited,
 		}
 		if i == 0 {
 			d.s.Sample.Prior = end // a packet sent after the trip began
@@ -102,14 +104,25 @@ func TestBBRStartup(t *testing.T) {
 	}
 }
 
-// Startup ends on loss only if there is a queue, or very much is lost.
+// Startup ends on loss only if there is a queue, or very much is lost, whether
+// or not there is always data to send.
 func TestBBRStartupWithLoss(t *testing.T) {
 	for _, test := range []struct {
-		rtt    time.Duration
-		loss   float64
-		leaves bool
-	}{{drillRTT, 0.04, false}, {2 * drillRTT, 0.04, true}, {2 * drillRTT, 0.005, false}, {drillRTT, 0.3, true}} {
+		rtt     time.Duration
+		loss    float64
+		limited bool
+		leaves  bool
+	}{
+		{drillRTT, 0.04, false, false},
+		{2 * drillRTT, 0.04, false, true},
+		{2 * drillRTT, 0.005, false, false},
+		{drillRTT, 0.3, false, true},
+		{drillRTT, 0.04, true, false},
+		{2 * drillRTT, 0.04, true, true},
+		{drillRTT, 0.3, true, true},
+	} {
 		d := newDrill(t)
+		d.limited = test.limited
 		rate := 1000.0
 		for range 3 {
 			d.trip(rate, drillRTT, 0)
@@ -120,7 +133,7 @@ func TestBBRStartupWithLoss(t *testing.T) {
 			rate *= 2
 		}
 		if left := d.b.phase != phaseStartup; left != test.leaves {
-			t.Errorf("round trip %v, loss %v: left Startup: %v", test.rtt, test.loss, left)
+			t.Errorf("round trip %v, loss %v, limited %v: left Startup: %v", test.rtt, test.loss, test.limited, left)
 		}
 	}
 }
@@ -278,6 +291,22 @@ func TestBBRWindowBehindAHole(t *testing.T) {
 	d.b.OnSend(&d.s)
 	if w := d.b.Window(); !within(w, d.b.cwnd+4000) {
 		t.Errorf("window %.0f, %.0f without a hole", w, d.b.cwnd)
+	}
+}
+
+// A receiver that was kept from its processor acknowledges very much at once.
+// That is no reason to send more than a socket's buffer can take next time.
+func TestBBRBelievesOnlySoMuchOfABatch(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	m := &d.b.model
+	calm := d.b.Window()
+	d.s.Now = d.s.Now.Add(ms)
+	d.s.Delivered += 50_000
+	d.s.Sample = RateSample{Delivered: 1, Interval: drillRTT, RTT: drillRTT, Prior: d.s.Delivered - 60_000, InFlight: d.s.Pipe}
+	d.b.OnACK(&d.s, 50_000)
+	if got, most := d.b.Window()-calm, m.inflight(1)+m.burst()+lightACKPackets; got <= 0 || got > most {
+		t.Errorf("the window grew by %v packets, at most %v are to be believed", got, most)
 	}
 }
 
