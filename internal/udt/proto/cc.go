@@ -18,8 +18,6 @@ type Controller interface {
 	OnLoss(s *PathState, first int64)
 	// OnTimeout follows a loss timer that found no acknowledgement at all.
 	OnTimeout(s *PathState)
-	// OnSend follows every transmission of data, new or repeated.
-	OnSend(s *PathState)
 	// Rate is the most packets to send in a second; 0 means as fast as the
 	// window allows.
 	Rate() float64

@@ -86,9 +86,6 @@ func (b *BBR) OnLoss(s *PathState, _ int64) { b.update(s) }
 // while nothing is heard the window keeps anything more from being sent.
 func (b *BBR) OnTimeout(s *PathState) { b.setWindow(s) }
 
-// OnSend implements Controller.
-func (b *BBR) OnSend(s *PathState) { b.setWindow(s) }
-
 // update follows every report of the receiver (section 5.2.3).
 func (b *BBR) update(s *PathState) {
 	m := &b.model

@@ -265,5 +265,14 @@ func TestBBRUsesAShortPath(t *testing.T) {
 		if share := c.share(0); !(share > 0.95) || c.overhead() > 0.003 {
 			t.Errorf("%v Mbit/s: share %.3f, %.4f sent again", rate/1e6, share, c.overhead())
 		}
+		p = newPath(t, 1, simnet.Params{
+			Rate: rate, Delay: rtt / 2, Queue: 1_000_000, Steps: []simnet.Step{{At: 100 * ms, Rate: 4 * rate}},
+		})
+		p.every = ms
+		c = p.transfer(0, int64(rate/8*4), NewBBR(), simnet.Params{Delay: rtt / 2})
+		p.run(5 * time.Second)
+		if after := c.between(900*ms, c.doneAt.Sub(0)-20*ms) / (4 * rate * 1456 / 1500); !(after > 0.95) {
+			t.Errorf("%v Mbit/s: uses %.3f of four times that", rate/1e6, after)
+		}
 	}
 }

@@ -92,9 +92,7 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	m.watchRival(s.Now)
 	switch {
 	case phase == phaseStartup || r.Interval >= minTick:
-		if !r.Limited || rate > m.maxBW() { // section 5.5.4
-			m.bw[0] = max(m.bw[0], rate)
-		}
+		m.bw[0] = max(m.bw[0], rate)
 	case m.tick.over:
 		// On a short path a sample is a single batch; the most of many tells
 		// more of scheduling than of the path.
@@ -130,7 +128,8 @@ func (m *bbrModel) bandwidth() float64 {
 }
 
 // turn begins a cycle of the bandwidth's filter (section 5.5.6). Where there
-// was too little to send nothing was learnt, and nothing is forgotten.
+// was too little to send nothing was learnt, and nothing is forgotten (section
+// 5.5.4).
 func (m *bbrModel) turn(now Instant) {
 	if now.Sub(m.turned) < bwHold || m.last.limited || m.bw[0] == 0 {
 		return

@@ -288,7 +288,7 @@ func TestBBRWindowBehindAHole(t *testing.T) {
 	d := newDrill(t)
 	d.started(phaseCruise)
 	d.s.InFlight, d.s.Pipe = 5000, 1000
-	d.b.OnSend(&d.s)
+	d.b.OnTimeout(&d.s)
 	if w := d.b.Window(); !within(w, d.b.cwnd+4000) {
 		t.Errorf("window %.0f, %.0f without a hole", w, d.b.cwnd)
 	}

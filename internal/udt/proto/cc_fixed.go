@@ -23,9 +23,6 @@ func (f *Fixed) OnACK(*PathState, int) {}
 // OnLoss implements Controller.
 func (f *Fixed) OnLoss(*PathState, int64) {}
 
-// OnSend implements Controller.
-func (*Fixed) OnSend(*PathState) {}
-
 // OnTimeout implements Controller.
 func (f *Fixed) OnTimeout(*PathState) {}
 

@@ -144,9 +144,6 @@ func (n *Native) decrease(s *PathState) {
 	n.lastDecIndex = s.Sent - 1
 }
 
-// OnSend implements Controller.
-func (*Native) OnSend(*PathState) {}
-
 // OnTimeout implements Controller.
 func (n *Native) OnTimeout(s *PathState) {
 	if n.slowStart {

@@ -121,7 +121,6 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 		c.noteIdlePath()
 		return out
 	}
-	given := len(out)
 	budget := c.pace.budget(now)
 	for len(out) < cap(out) {
 		var r run
@@ -159,11 +158,6 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 	}
 	c.sizeSendBuffer()
 	c.noteIdlePath()
-	if len(out) > given {
-		c.refreshPath(now)
-		c.cc.OnSend(&c.path)
-		c.applyRate()
-	}
 	return out
 }
 

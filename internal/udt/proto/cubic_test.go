@@ -17,12 +17,10 @@ type cubicFlow struct {
 
 func newCubicFlow() *cubicFlow { return &cubicFlow{cwnd: 10, ssthresh: math.Inf(1), window: 10} }
 
-func (c *cubicFlow) Name() string        { return "cubic" }
-func (c *cubicFlow) Init(*PathState)     {}
-func (c *cubicFlow) Rate() float64       { return c.rate }
-func (c *cubicFlow) Window() float64     { return c.window }
-func (c *cubicFlow) OnSend(s *PathState) { c.set(s) }
-
+func (c *cubicFlow) Name() string    { return "cubic" }
+func (c *cubicFlow) Init(*PathState) {}
+func (c *cubicFlow) Rate() float64   { return c.rate }
+func (c *cubicFlow) Window() float64 { return c.window }
 func (c *cubicFlow) set(s *PathState) {
 	factor := 1.2
 	if c.cwnd < c.ssthresh {
