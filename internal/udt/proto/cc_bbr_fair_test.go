@@ -49,7 +49,7 @@ func TestBBRIsFairToItself(t *testing.T) {
 		{contest{"100 ms first, then 20", 1, [2]time.Duration{100 * ms, 20 * ms}, late}, 0.7},
 		{contest{"20 and 100 ms, a long queue", 4, [2]time.Duration{20 * ms, 100 * ms}, [2]time.Duration{}}, 0.8},
 	} {
-		if testing.Short() && test.starts == late {
+		if brief() && test.starts == late {
 			continue
 		}
 		x, y := test.run(t, NewBBR(), NewBBR())
@@ -73,7 +73,7 @@ func TestBBRBesideCubic(t *testing.T) {
 		{contest{"a queue of 4 BDP", 4, same, [2]time.Duration{}}, 0.35},
 		{contest{"a queue of 4 BDP, CUBIC late", 4, same, [2]time.Duration{0, 5 * time.Second}}, 0.35},
 	} {
-		if testing.Short() && test.starts != [2]time.Duration{} {
+		if brief() && test.starts != [2]time.Duration{} {
 			continue
 		}
 		x, y := test.run(t, NewBBR(), newCubicFlow())

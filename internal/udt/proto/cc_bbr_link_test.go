@@ -35,6 +35,10 @@ var wideLinks = []wideLink{
 	},
 }
 
+// brief asks for a part of the simulations: they have no concurrency for the
+// race detector to look at, and take ten times as long under it.
+func brief() bool { return testing.Short() || raceEnabled }
+
 // over runs one transfer over the link.
 func (l wideLink) over(t testing.TB, seed uint64, cc Controller) *carrier {
 	l.p.Delay = l.rtt / 2
@@ -47,11 +51,11 @@ func (l wideLink) over(t testing.TB, seed uint64, cc Controller) *carrier {
 // BBR uses the links it is for, and sends little again beyond what they lose.
 func TestBBRUsesWideLinks(t *testing.T) {
 	seeds := uint64(2)
-	if testing.Short() {
+	if brief() {
 		seeds = 1
 	}
 	for _, l := range wideLinks {
-		if testing.Short() && l.size > 200e6 {
+		if brief() && l.size > 200e6 {
 			continue
 		}
 		for seed := range seeds {
@@ -73,7 +77,7 @@ func TestBBRUsesWideLinks(t *testing.T) {
 // Native is slower on each of them, as it is meant to be: it takes all loss
 // for congestion.
 func TestBBRBeatsNative(t *testing.T) {
-	if testing.Short() {
+	if brief() {
 		t.Skip("takes seconds")
 	}
 	for _, l := range wideLinks {
@@ -155,8 +159,12 @@ func TestBBRFollowsTheRate(t *testing.T) {
 		rate = 100e6
 		rtt  = 100 * ms
 	)
+	moments := 5
+	if brief() {
+		moments = 2
+	}
 	for _, factor := range []float64{0.5, 2} {
-		for k := range 5 {
+		for k := range moments {
 			change := 4*time.Second + time.Duration(k)*230*ms
 			p := newPath(t, 1, simnet.Params{
 				Rate: rate, Delay: rtt / 2, Queue: 2_500_000,
@@ -227,7 +235,7 @@ func TestBBRAfterAnOutage(t *testing.T) {
 
 // A path of 10 Gbit/s and 100 ms is filled, with memory for 2.5 BDP.
 func TestBBRFillsTenGigabits(t *testing.T) {
-	if testing.Short() {
+	if brief() {
 		t.Skip("a million packets")
 	}
 	const rtt = 100 * ms
