@@ -44,7 +44,7 @@ type PathState struct {
 	// From the delivery sampler (delivery.go).
 	Pipe      int   // packets on their way: sent, neither known to have arrived nor reported lost
 	Delivered int64 // packets known to have arrived
-	Lost      int64 // packets reported lost, or presumed to be on a timeout
+	Lost      int64 // packets reported lost
 	Sample    RateSample
 }
 

@@ -201,6 +201,9 @@ func (c *Conn) terminate(now Instant, end End) {
 	c.ack2.n, c.keepAlive, c.bye.answer = 0, false, false
 }
 
+// LastHeard is when something last came from the peer.
+func (c *Conn) LastHeard() Instant { return c.lastHeard }
+
 // Stats returns a snapshot.
 func (c *Conn) Stats(now Instant) Stats {
 	s := Stats{
@@ -230,7 +233,8 @@ func (c *Conn) refreshPath(now Instant) {
 	c.path.Now = now
 	c.path.RTT, c.path.RTTVar = c.rtt.srtt, c.rtt.rttvar
 	c.path.InFlight = c.snd.inFlight()
-	c.path.Pipe, c.path.Delivered, c.path.Lost = c.delivery.pipe(), c.delivery.delivered, c.delivery.lost
+	c.path.Pipe, c.path.Delivered = c.delivery.pipe(), c.delivery.delivered
+	c.path.Lost = c.delivery.lost - c.delivery.presumed
 	c.path.Acked, c.path.Sent = int64(c.snd.una), int64(c.snd.next)
 }
 

@@ -257,7 +257,7 @@ func (c *Conn) onLossTimeout(now Instant) {
 	n += c.snd.markLost(c.snd.next-1, c.snd.next, after)
 	n += c.repeatTail(now)
 	c.count.SendLoss += int64(n)
-	c.delivery.lose(n)
+	c.delivery.presume(n)
 	if c.hold.active || c.extended && c.backoff == 1 {
 		return // no sign of congestion: the peer may not know yet that it is connected, or it is a mere probe
 	}

@@ -320,3 +320,22 @@ func TestTrapD11RateWords(t *testing.T) {
 		t.Errorf("stats %+v", s.c.Stats(s.now))
 	}
 }
+
+// What is repeated because nothing was heard is not held against the path: it
+// may be the ACK that is late.
+func TestPresumedLossesAreNoSignOfCongestion(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.write(8)
+	s.pass(500 * ms)
+	if s.c.count.SendLoss == 0 {
+		t.Fatal("nothing was repeated")
+	}
+	s.c.refreshPath(s.now)
+	if s.c.path.Lost != 0 {
+		t.Errorf("%d packets count as lost", s.c.path.Lost)
+	}
+	s.control(TypeNAK, 0, s.word(3))
+	if s.c.path.Lost != 1 {
+		t.Errorf("%d packets count as lost after a report of one", s.c.path.Lost)
+	}
+}

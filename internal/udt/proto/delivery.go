@@ -39,6 +39,7 @@ type deliverySampler struct {
 
 	sent      int64       // transmissions, first ones and repeats
 	lost      int64       // transmissions reported lost
+	presumed  int64       // of these, not reported
 	high      packetIndex // end of the packets known to have arrived or to be lost
 	highSent  int64       // transmissions up to there
 	delivered int64
@@ -98,8 +99,15 @@ func (d *deliverySampler) idle() {
 	d.limited = max(1, d.delivered+int64(d.pipe()))
 }
 
-// lose notes n transmissions reported or presumed lost.
+// lose notes n transmissions reported lost.
 func (d *deliverySampler) lose(n int) { d.lost += int64(n) }
+
+// presume notes n transmissions that are repeated because nothing was heard.
+// Often it is the ACK that was late or lost.
+func (d *deliverySampler) presume(n int) {
+	d.lose(n)
+	d.presumed += int64(n)
+}
 
 // arrive notes that all packets before high have arrived or are known to be
 // lost, that the last of them arrived, and that at most so many packets may
