@@ -16,6 +16,8 @@ type link interface {
 	Abort() error
 	// Stats gives the counters; clear starts a new interval for those that count by interval.
 	Stats(clear bool) stats
+	// Silence is how long nothing has come from the other end.
+	Silence() time.Duration
 	// MSS is the packet size both ends agreed on, bytes.
 	MSS() int
 	// CongestionControl names what decides on the rate.

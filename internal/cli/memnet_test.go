@@ -236,6 +236,7 @@ func (l *memLink) Stats(bool) stats {
 	return st
 }
 
+func (l *memLink) Silence() time.Duration           { return 0 }
 func (l *memLink) SocketBuffers() socketBuffers     { return l.buffers }
 func (l *memLink) MSS() int                         { return 1500 }
 func (l *memLink) CongestionControl() string        { return "bbr" }

@@ -35,8 +35,10 @@ func stalled(d time.Duration) error {
 }
 
 // watchProgress ends ctx with a stalled error once progress has stood still for d while armed says that it should not.
-// d of 0 watches nothing. stop releases it.
-func watchProgress(parent context.Context, d time.Duration, progress func() int64, armed func() bool) (ctx context.Context, stop func()) {
+// An end that has been silent for long is the link's to give up, as lost. d of 0 watches nothing. stop releases it.
+func watchProgress(parent context.Context, d time.Duration, progress func() int64, armed func() bool,
+	silence func() time.Duration,
+) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	if d <= 0 {
 		return ctx, func() { cancel(nil) }
@@ -59,7 +61,7 @@ func watchProgress(parent context.Context, d time.Duration, progress func() int6
 			now, is := progress(), armed()
 			if now != last || !is || !was { // from the first look on: never too soon
 				last, since = now, time.Now()
-			} else if time.Since(since) >= d {
+			} else if time.Since(since) >= d && silence() < d/2 {
 				cancel(stalled(d))
 				return
 			}

@@ -335,7 +335,9 @@ func TestWatchProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
 		var paused atomic.Bool
-		ctx, stop := watchProgress(t.Context(), 10*time.Second, n.Load, func() bool { return !paused.Load() })
+		var silent atomic.Int64
+		ctx, stop := watchProgress(t.Context(), 10*time.Second, n.Load, func() bool { return !paused.Load() },
+			func() time.Duration { return time.Duration(silent.Load()) })
 		defer stop()
 		for range 5 { // progress
 			<-time.After(8 * time.Second)
@@ -348,12 +350,18 @@ func TestWatchProgress(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatal("ended too soon")
 		}
+		silent.Store(int64(9 * time.Second)) // maybe there is nobody any more: not for the watch to say
+		<-time.After(time.Minute)
+		if ctx.Err() != nil {
+			t.Fatal("ended although nothing was heard")
+		}
+		silent.Store(int64(time.Second))
 		<-ctx.Done()
 		if v := judge(context.Cause(ctx)); v.status != exitLost {
 			t.Errorf("%+v", v)
 		}
 	})
-	ctx, stop := watchProgress(t.Context(), 0, nil, nil)
+	ctx, stop := watchProgress(t.Context(), 0, nil, nil, nil)
 	if ctx.Err() != nil {
 		t.Error("watched without a limit")
 	}

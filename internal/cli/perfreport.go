@@ -26,7 +26,7 @@ func runPerfTest(ctx context.Context, a *app, o *commonOptions, t *perfTest, pee
 	for _, s := range t.streams {
 		a.connected(s.l)
 	}
-	wctx, stopWatch := watchProgress(ctx, o.timeout, t.moved, func() bool { return true })
+	wctx, stopWatch := watchProgress(ctx, o.timeout, t.moved, func() bool { return true }, t.silence)
 	table := &perfTable{a: a, t: t, peer: peer, start: began, last: make([]tally, len(t.streams))}
 	stopTable := table.run(o)
 	err := t.run(wctx)
@@ -76,6 +76,15 @@ func (s *perfStream) received() tally {
 		return tally{}
 	}
 	return tally{bytes: s.got.Load(), elapsed: time.Since(s.start)}
+}
+
+// silence is how long nothing has come on any stream.
+func (t *perfTest) silence() time.Duration {
+	least := t.streams[0].l.Silence()
+	for _, s := range t.streams[1:] {
+		least = min(least, s.l.Silence())
+	}
+	return least
 }
 
 // stats are those of all streams together.

@@ -77,7 +77,7 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 		onMessage: func(line string) { a.out.warn("%s%s", who, line) },
 	}
 	m := &meter{link: l}
-	ctx, stopWatch := watchProgress(ctx, c.o.timeout, m.moved, func() bool { return c.mustMove(m, h.progress) })
+	ctx, stopWatch := watchProgress(ctx, c.o.timeout, m.moved, func() bool { return c.mustMove(m, h.progress) }, l.Silence)
 	stopReport := a.report(l, peer, c.carries, func() sample {
 		return sample{
 			bytes: h.progress.Bytes(), total: h.progress.Total(),

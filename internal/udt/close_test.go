@@ -264,12 +264,19 @@ func TestPeerTimeout(t *testing.T) {
 	c := simConfig{client: udt.Config{PeerTimeout: limit}, server: udt.Config{PeerTimeout: limit}}
 	connected(t, c, func(t *testing.T, s *sim, client, server *udt.Conn) {
 		<-time.After(10 * limit) // keep-alives hold an idle connection
+		if d := client.Silence(); d > 1100*time.Millisecond {
+			t.Errorf("silence of %v, with keep-alives once a second", d)
+		}
 		if err := write(server, []byte("kept")); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Second)
 		s.cut()
 		begin := time.Now()
+		<-time.After(limit / 2)
+		if d := client.Silence(); d < limit/2 || d > limit/2+time.Second {
+			t.Errorf("silence of %v, %v after the network was cut", d, limit/2)
+		}
 		if err := wantBytes(client, []byte("kept")); err != nil {
 			t.Fatal(err)
 		}

@@ -339,6 +339,13 @@ func (c *Conn) SocketBuffers() SocketBuffers {
 	return SocketBuffers{Read: info.ReadBuffer, Write: info.WriteBuffer, WantRead: cfg.ReadBuffer, WantWrite: cfg.WriteBuffer}
 }
 
+// Silence is how long nothing has come from the peer.
+func (c *Conn) Silence() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now().Sub(c.p.LastHeard())
+}
+
 // MSS returns the negotiated packet size in bytes, headers included.
 func (c *Conn) MSS() int {
 	c.mu.Lock()
