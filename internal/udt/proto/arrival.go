@@ -1,6 +1,9 @@
 package proto
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Window sizes of the receiver's estimators, as in UDT: 16 arrival intervals,
 // 64 packet pairs. Pairs are the packets with sequence numbers 0 and 1 modulo
@@ -15,12 +18,28 @@ const (
 // 6.2), from batches: with GRO and recvmmsg many packets arrive at one moment
 // of our clock. A batch of n packets is spread over the time since the batch
 // before, so that single packets and batches give the same answer.
+//
+// What a device or a scheduler has held up comes in bursts faster than the
+// path. So a sample is made of speedSpan, which holds many of those; a longer
+// gap is a sample of its own, which the filter leaves out if it was a pause.
 type arrivalSpeed struct {
 	started bool
 	last    Instant
 	pending int // packets seen at the moment last
-	win     sampleWindow
+
+	span   Instant // of the sample being made
+	count  int     // its packets
+	events int     // its moments
+	known  bool    // there was a sample of speedSpan
+	win    sampleWindow
 }
+
+const (
+	speedSpan = Instant(4 * time.Millisecond)
+	// enoughEvents is how many moments of a first, shorter burst show that it
+	// was not held up.
+	enoughEvents = 12
+)
 
 // batch notes n packets that arrived at now.
 func (a *arrivalSpeed) batch(now Instant, n int) {
@@ -29,14 +48,30 @@ func (a *arrivalSpeed) batch(now Instant, n int) {
 		return
 	}
 	a.pending += n
-	if dt := now - a.last; dt > 0 {
-		a.win.add(float64(dt)/float64(a.pending), a.pending, arrivalWindow)
-		a.last, a.pending = now, 0
+	dt := now - a.last
+	if dt <= 0 {
+		return
+	}
+	n = a.pending
+	a.last, a.pending = now, 0
+	if dt >= speedSpan {
+		a.win.add(float64(dt)/float64(n), n, arrivalWindow)
+		return
+	}
+	a.span, a.count, a.events = a.span+dt, a.count+n, a.events+1
+	if a.span >= speedSpan {
+		a.win.add(float64(a.span)/float64(a.count), a.count, arrivalWindow)
+		a.span, a.count, a.events, a.known = 0, 0, 0, true
 	}
 }
 
 // rate returns packets/s, 0 if unknown.
-func (a *arrivalSpeed) rate() float64 { return a.win.rate() }
+func (a *arrivalSpeed) rate() float64 {
+	if !a.known && a.events >= enoughEvents {
+		return 1e9 * float64(a.count) / float64(a.span)
+	}
+	return a.win.rate()
+}
 
 // linkCapacity estimates the bottleneck's speed from packet pairs
 // (draft-gg-udt-03, section 6.2).

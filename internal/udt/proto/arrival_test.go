@@ -52,15 +52,40 @@ func TestArrivalSpeedOfSimultaneousSingles(t *testing.T) {
 func TestArrivalSpeedIgnoresPauses(t *testing.T) {
 	var a arrivalSpeed
 	now := Instant(0)
-	for i := range 100 {
+	for i := range 100 * 50 {
 		now += 10_000
-		if i%10 == 9 {
+		if i%100 == 99 {
 			now += 50_000_000
 		}
 		a.batch(now, 1)
 	}
 	if got := a.rate(); math.Abs(got/100_000-1) > 0.02 {
 		t.Errorf("%.1f packets/s, want 100000", got)
+	}
+}
+
+// What was held up comes faster than the path: packets every 24 µs on average,
+// released every millisecond and then read one by one.
+func TestArrivalSpeedOfBursts(t *testing.T) {
+	var a arrivalSpeed
+	for i := range 42 * 200 {
+		a.batch(Instant(i/42*1_000_000+i%42*2_000), 1)
+	}
+	if got := a.rate(); math.Abs(got/42_000-1) > 0.05 {
+		t.Errorf("%.1f packets/s, want 42000", got)
+	}
+}
+
+// A first burst that came packet by packet tells before it is long.
+func TestArrivalSpeedOfTheFirstBurst(t *testing.T) {
+	for _, batch := range []int{1, 4} {
+		var a arrivalSpeed
+		for i := 0; i < 16; i += batch {
+			a.batch(Instant(i*24_000), batch)
+		}
+		if got := a.rate(); batch == 1 && math.Abs(got/41_667-1) > 0.02 || batch > 1 && got != 0 {
+			t.Errorf("%.1f packets/s in batches of %d", got, batch)
+		}
 	}
 }
 
@@ -76,7 +101,7 @@ func TestArrivalSpeedUnknown(t *testing.T) {
 	if a.rate() != 0 {
 		t.Errorf("rate %v in negative time", a.rate())
 	}
-	a.batch(1_000_005, 1)
+	a.batch(4_000_005, 1)
 	if got := a.rate(); !(got > 0) || math.IsInf(got, 0) {
 		t.Errorf("rate %v", got)
 	}

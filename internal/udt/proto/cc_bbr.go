@@ -203,30 +203,53 @@ func (m *bbrModel) burst() float64 { return max(m.bandwidth()*paceMaxBurst.Secon
 type bbrProbeRTT struct {
 	at    Instant // when the least round trip was last confirmed
 	until Instant // when to stop; 0 = the pipe is not drained yet
+
+	blind int           // probes in a row that lost packets and saw no queue
+	was   time.Duration // the least round trip before
+	trust Instant       // until when there is no doubt
 }
 
 const (
 	probeRTTInterval = 5 * time.Second
 	probeRTTTime     = 200 * time.Millisecond
+	// doubtInterval replaces probeRTTInterval while there is doubt, and
+	// trustTime is how long there is none once it has proved wrong.
+	doubtInterval = time.Second
+	trustTime     = 30 * time.Second
 )
+
+// doubt reports whether the least round trip may be that of a full queue, from
+// before our first packet: sending more leads to loss and not to a queue.
+func (p *bbrProbeRTT) doubt(now Instant) bool { return p.blind >= 2 && now >= p.trust }
+
+// probed notes what a probe has met with.
+func (p *bbrProbeRTT) probed(lossy, queued bool) {
+	if lossy && !queued {
+		p.blind++
+	} else {
+		p.blind = 0
+	}
+}
 
 // checkProbeRTT enters ProbeRTT if the path was not seen without a queue for
 // an interval. A round trip within a sixteenth of the least one says that
 // there is none, as it happens after every probe of a flow that is alone; no
-// throughput is spent on looking again.
+// throughput is spent on looking again, unless there is doubt.
 func (b *BBR) checkProbeRTT(s *PathState) {
-	m := &b.model
-	if s.Now.Sub(b.probe.at) < probeRTTInterval || b.phase == phaseProbeRTT || b.phase == phaseStartup {
+	m, p := &b.model, &b.probe
+	since, doubt := s.Now.Sub(p.at), p.doubt(s.Now)
+	if since < doubtInterval || since < probeRTTInterval && !doubt || b.phase == phaseProbeRTT || b.phase == phaseStartup {
 		return
 	}
 	seen := m.rtt.current
-	if seen > 0 && seen <= m.rtt.least()+m.rtt.least()/16 || s.Sample.Limited {
+	if seen > 0 && m.unqueued(seen) && !doubt || s.Sample.Limited {
 		m.rtt.turn()
-		b.probe.at = s.Now
+		p.at = s.Now
 		return
 	}
+	p.was = m.minRTT()
 	b.enter(s, phaseProbeRTT)
-	b.probe.until = 0
+	p.until = 0
 	m.rtt.turn()
 }
 
@@ -235,11 +258,14 @@ func (b *BBR) updateProbeRTT(s *PathState) {
 	switch {
 	case b.probe.until == 0:
 		if float64(s.Pipe) <= max(bbrMinWindow, m.inflight(probeRTTGain)) {
-			b.probe.until = s.Now.Add(probeRTTTime)
+			b.probe.until = s.Now.Add(min(probeRTTTime, 10*m.minRTT()+syn))
 			b.rounds = 0
 		}
 	case s.Now >= b.probe.until && b.rounds > 0:
-		b.probe.at = s.Now
+		b.probe.at, b.probe.blind = s.Now, 0
+		if least := m.minRTT(); least > b.probe.was-b.probe.was/16 {
+			b.probe.trust = s.Now.Add(trustTime)
+		}
 		m.bwLo = 0
 		b.startCruise(s)
 	}

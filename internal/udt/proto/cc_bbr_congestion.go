@@ -30,7 +30,7 @@ const (
 // queued reports whether all packets of the last round trip found a queue.
 func (m *bbrModel) queued() bool {
 	least := m.minRTT()
-	return m.last.rtt > least+least/8+time.Millisecond
+	return m.last.rtt > least+least/8+m.jitter+time.Millisecond
 }
 
 // unqueued reports whether a round trip is that of a packet which hardly had
@@ -62,7 +62,7 @@ func (m *bbrModel) lossy() bool {
 // that flows with much of it yield first.
 func (m *bbrModel) squeezed() bool {
 	least := m.minRTT()
-	return m.tick.over && m.tick.rtt > least+least/8+2*time.Millisecond &&
+	return m.tick.over && m.tick.rtt > least+least/8+m.jitter+2*time.Millisecond &&
 		min(m.bandwidth(), m.sending)-m.tick.rate > max(squeezePart*m.capacity, squeezePart*m.bandwidth())
 }
 
@@ -133,7 +133,7 @@ func (m *bbrModel) rivalled(now Instant) bool {
 // watchRival looks for one after every sample.
 func (m *bbrModel) watchRival(now Instant) {
 	switch least := m.minRTT(); {
-	case m.recent.rtt <= least+least/8+2*time.Millisecond:
+	case m.recent.rtt <= least+least/8+m.jitter+2*time.Millisecond:
 		m.rival = bbrRival{calm: now}
 	case m.squeezed():
 		m.rival.pressed = true

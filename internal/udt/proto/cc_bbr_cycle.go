@@ -85,6 +85,7 @@ func (b *BBR) congested(s *PathState) bool {
 		}
 	case !m.newRound || !m.lossy():
 	case b.phase == phaseUp: // section 5.5.10.2
+		b.probe.probed(true, m.queued())
 		m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
 		b.startDown(s)
 		return true
@@ -106,6 +107,7 @@ func (b *BBR) updateUp(s *PathState) {
 		c.gain = min(maxUpGain, 2*c.gain-1)
 		b.rounds = 0
 	case b.rounds >= 2:
+		b.probe.probed(false, m.queued())
 		b.startDown(s)
 		if m.unqueued(m.recent.rtt) {
 			b.startCruise(s) // the probe has left nothing to empty

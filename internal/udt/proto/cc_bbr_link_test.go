@@ -116,7 +116,7 @@ func TestBBRUsesAwkwardLinks(t *testing.T) {
 		{"a queue of four BDP", simnet.Params{Queue: 4 * bdp}, quiet, 0.97, 0.003},
 		{
 			"20 ms of jitter", simnet.Params{Queue: bdp, Jitter: 20 * ms},
-			simnet.Params{Delay: rtt / 2, Jitter: 20 * ms}, 0.90, 0.003,
+			simnet.Params{Delay: rtt / 2, Jitter: 20 * ms}, 0.88, 0.006,
 		},
 		{"every third ACK lost", simnet.Params{Queue: bdp}, simnet.Params{Delay: rtt / 2, Loss: 0.33}, 0.97, 0.003},
 		{
@@ -124,15 +124,23 @@ func TestBBRUsesAwkwardLinks(t *testing.T) {
 			simnet.Params{Delay: rtt / 2, Loss: 0.3}, 0.90, 0.015,
 		},
 	} {
+		// One fate of the packets is luck, their mean is not.
+		const seeds = 6
+		var steady, again float64
+		var worst time.Duration
 		test.p.Rate, test.p.Delay = rate, rtt/2
-		p := newPath(t, 1, test.p)
-		c := p.transfer(0, 100e6, NewBBR(), test.back)
-		p.run(60 * time.Second)
-		steady, worst := c.steady(), c.slowest(time.Second)
-		t.Logf("%-30s share %.3f, steady %.3f, sent again %.4f, round trip up to %v",
-			test.name, c.share(0), steady, c.overhead(), worst)
-		if !(steady >= test.share) || c.overhead() > test.again {
-			t.Errorf("%s: share %.3f, %.4f sent again", test.name, steady, c.overhead())
+		for seed := range uint64(seeds) {
+			p := newPath(t, seed, test.p)
+			c := p.transfer(0, 100e6, NewBBR(), test.back)
+			p.run(60 * time.Second)
+			t.Logf("%-30s share %.3f, steady %.3f, sent again %.4f, round trip up to %v",
+				test.name, c.share(0), c.steady(), c.overhead(), c.slowest(time.Second))
+			steady += c.steady() / seeds
+			again += c.overhead() / seeds
+			worst += c.slowest(time.Second) / seeds
+		}
+		if !(steady >= test.share) || again > test.again {
+			t.Errorf("%s: share %.3f, %.4f sent again", test.name, steady, again)
 		}
 		if limit := rtt + 2*test.p.Jitter; worst > limit*3/2 {
 			t.Errorf("%s: round trip up to %v", test.name, worst)
@@ -227,7 +235,7 @@ func TestBBRAfterAnOutage(t *testing.T) {
 		p.run(20 * time.Second)
 		took, after := first.Sub(Instant(5*time.Second)), c.between(5600*ms, 7000*ms)/(rate*1456/1500)
 		t.Logf("%s: goes on after %v, then uses %.3f", where, took, after)
-		if took > rtt+300*ms || after < 0.9 {
+		if took > rtt+250*ms || after < 0.9 {
 			t.Errorf("%s: goes on after %v, then uses %.3f", where, took, after)
 		}
 	}

@@ -21,7 +21,8 @@ type bbrModel struct {
 	sending  float64 // pacing rate, packets/s
 	turned   Instant // when the bandwidth's filter last turned
 
-	unreported float64 // most packets that arrive before a light ACK says so
+	jitter     time.Duration // mean deviation of the round trip, as far as it is not a queue's
+	unreported float64       // most packets that arrive before a light ACK says so
 
 	extra  ackedExtra
 	tick   bbrTick
@@ -69,6 +70,7 @@ func (m *bbrModel) init(s *PathState) {
 // update takes in what an ACK or a NAK tells.
 func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	m.newRound, m.tick.over = false, false
+	m.jitter = min(s.RTTVar, m.minRTT()/8)
 	r := &s.Sample
 	if r.Interval <= 0 {
 		return

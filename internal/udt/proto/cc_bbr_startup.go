@@ -33,6 +33,8 @@ const (
 	// capacityAgreed is how many reports in a row have to tell the same
 	// capacity once packets are paced.
 	capacityAgreed = 3
+	// searchGain is that of the probe which then follows.
+	searchGain = 1.25
 	// fullGrowth is the least growth in a round trip that counts, and
 	// fullRounds how many round trips without it mean that the pipe is full
 	// (section 5.3.1.2).
@@ -95,11 +97,14 @@ func (b *BBR) updateStartup(s *PathState) {
 	bw := m.maxBW()
 	switch {
 	case overrun: // section 5.3.1.3
+		b.probe.probed(true, m.queued())
 		m.hi = max(m.inflight(1), float64(s.Sample.InFlight)*bbrBeta)
 	case st.capacity > 0 && bw >= 0.9*st.capacity && bw < 1.1*st.capacity:
 		if !m.queued() {
-			// There is nothing to drain, and the word may be too low.
+			// There is nothing to drain, and the word may be too low: pairs
+			// that were torn apart on the way tell less.
 			b.startUp(s)
+			b.cycle.gain = max(b.cycle.gain, searchGain)
 			return
 		}
 	case bw >= st.full*fullGrowth:
