@@ -6,6 +6,9 @@ import "time"
 type bbrCycle struct {
 	gain float64 // of Up
 	full bool    // Up has made a queue
+	// search is Up in place of the rest of Startup: like there, loss alone
+	// does not end it.
+	search bool
 	// noQueue is a round trip that may still be without the queue of Up.
 	noQueue time.Duration
 	found   float64 // bandwidth that Up has to exceed to go on
@@ -84,12 +87,12 @@ func (b *BBR) congested(s *PathState) bool {
 			return true
 		}
 	case !m.newRound || !m.lossy():
-	case b.phase == phaseUp: // section 5.5.10.2
+	case b.phase == phaseUp && (!b.cycle.search || m.queued() || m.last.share() > heavyLoss): // section 5.5.10.2
 		b.probe.probed(true, m.queued())
 		m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
 		b.startDown(s)
 		return true
-	case m.queued() || m.last.share() > heavyLoss:
+	case b.phase != phaseUp && (m.queued() || m.last.share() > heavyLoss):
 		m.lower()
 	}
 	return false
@@ -113,8 +116,8 @@ func (b *BBR) updateUp(s *PathState) {
 			b.startCruise(s) // the probe has left nothing to empty
 		}
 	}
-	if m.hi > 0 {
-		m.hi = max(m.hi, float64(s.Sample.InFlight)) // nothing was lost at that
+	if m.hi > 0 { // nothing was lost at that; section 5.3.3.6 raises it ever faster
+		m.hi = max(m.hi*(1+c.gain)/2, float64(s.Sample.InFlight))
 	}
 }
 
@@ -134,7 +137,7 @@ func (b *BBR) startCruise(s *PathState) { b.enter(s, phaseCruise) }
 func (b *BBR) startUp(s *PathState) {
 	b.enter(s, phaseUp)
 	c, m := &b.cycle, &b.model
-	c.gain, c.found = m.upGain(), m.maxBW()
+	c.gain, c.found, c.search = m.upGain(), m.maxBW(), false
 	if m.rivalled(s.Now) && c.found > m.capacity*rivalShare {
 		c.gain = 1
 	}

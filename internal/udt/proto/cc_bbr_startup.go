@@ -104,7 +104,7 @@ func (b *BBR) updateStartup(s *PathState) {
 			// There is nothing to drain, and the word may be too low: pairs
 			// that were torn apart on the way tell less.
 			b.startUp(s)
-			b.cycle.gain = max(b.cycle.gain, searchGain)
+			b.cycle.gain, b.cycle.search = max(b.cycle.gain, searchGain), true
 			return
 		}
 	case bw >= st.full*fullGrowth:
