@@ -116,8 +116,8 @@ func (b *BBR) updateUp(s *PathState) {
 			b.startCruise(s) // the probe has left nothing to empty
 		}
 	}
-	if m.hi > 0 { // nothing was lost at that; section 5.3.3.6 raises it ever faster
-		m.hi = max(m.hi*(1+c.gain)/2, float64(s.Sample.InFlight))
+	if m.hi > 0 {
+		m.hi = max(m.hi, float64(s.Sample.InFlight)) // nothing was lost at that
 	}
 }
 
