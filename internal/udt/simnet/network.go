@@ -17,15 +17,17 @@ import (
 type Network struct {
 	start time.Time
 
-	mu     sync.Mutex
-	seeds  *rand.PCG
-	hosts  map[netip.Addr]*Host
-	under  events // datagrams under way
-	timer  *time.Timer
-	alarm  udpio.Alarm // in place of timer; nil unless Precise
-	armed  bool
-	due    int64 // when the timer fires, if armed
-	closed bool
+	mu    sync.Mutex
+	seeds *rand.PCG
+	hosts map[netip.Addr]*Host
+	under events // datagrams under way
+
+	reached []*socket // deliver's own
+	timer   *time.Timer
+	alarm   udpio.Alarm // in place of timer; nil unless Precise
+	armed   bool
+	due     int64 // when the timer fires, if armed
+	closed  bool
 
 	scratch []Delivery
 }
@@ -143,9 +145,18 @@ func (n *Network) deliver(now int64) {
 		p := n.under.take()
 		if s := p.to.sockets[p.port]; s != nil {
 			s.arrive(p.from, p.buf)
+			if len(n.reached) == 0 || n.reached[len(n.reached)-1] != s {
+				n.reached = append(n.reached, s)
+			}
 		}
 		at, ok = n.under.first()
 	}
+	// Readers wake up to all of what came at one moment.
+	for _, s := range n.reached {
+		s.more.Signal()
+	}
+	clear(n.reached)
+	n.reached = n.reached[:0]
 	if ok && (!n.armed || at < n.due) {
 		n.arm(at, time.Duration(at-now))
 	}

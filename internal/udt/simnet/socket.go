@@ -68,7 +68,6 @@ func (s *socket) arrive(from netip.AddrPort, buf []byte) {
 	}
 	s.inbox = append(s.inbox, arrival{from, buf})
 	s.waiting += size
-	s.more.Signal()
 }
 
 func (s *socket) ReadBatch(ms []udpio.Message) (int, error) {
