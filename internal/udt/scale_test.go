@@ -30,7 +30,7 @@ func (s *sim) crowd(n int) (clients, servers []*udt.Conn) {
 func TestManyConnectionsShareFairly(t *testing.T) {
 	const (
 		connections = 100
-		size        = 300_000
+		size        = 1_000_000
 	)
 	link := simnet.Params{Rate: 1e9, Delay: 5 * time.Millisecond, Queue: 4 << 20}
 	for _, offloads := range []bool{false, true} {
