@@ -12,13 +12,12 @@ import "time"
 //   - Loss is held against what the path loses while it has no queue, so that
 //     random loss is not taken for congestion, and a queue that grows while
 //     less is delivered than expected is, with or without loss
-//     (cc_bbr_model.go).
+//     (cc_bbr_congestion.go).
 //   - ProbeBW probes every few round trips and goes on while it finds more, so
 //     that it follows a path that becomes faster (cc_bbr_cycle.go).
 type BBR struct {
 	phase   bbrPhase
-	since   Instant // when the phase began
-	rounds  int     // round trips since
+	rounds  int // round trips since the phase began
 	model   bbrModel
 	startup bbrStartup
 	cycle   bbrCycle
@@ -51,7 +50,9 @@ const (
 	bbrDownGain    = 0.9
 	bbrWindowGain  = 2.0
 	bbrMargin      = 0.99
-	windowTime     = 40 * time.Millisecond
+	// windowTime is how much a window has room for beyond the BDP on a path
+	// shorter than that.
+	windowTime = 40 * time.Millisecond
 	// bbrMinWindow is what keeps ACKs coming (section 5.6.4.3).
 	bbrMinWindow = 4
 )
@@ -64,7 +65,6 @@ func (b *BBR) Name() string { return "bbr" }
 
 // Init implements Controller.
 func (b *BBR) Init(s *PathState) {
-	b.since = s.Now
 	b.model.init(s)
 	b.cycle.rng = uint64(s.ISN)<<1 | 1
 	b.probe.at = s.Now
@@ -113,9 +113,7 @@ func (b *BBR) update(s *PathState) {
 }
 
 // enter begins a phase.
-func (b *BBR) enter(s *PathState, p bbrPhase) {
-	b.phase, b.since, b.rounds = p, s.Now, 0
-}
+func (b *BBR) enter(p bbrPhase) { b.phase, b.rounds = p, 0 }
 
 // setRate sets the pacing rate (section 5.6.2).
 func (b *BBR) setRate() {
@@ -248,7 +246,7 @@ func (b *BBR) checkProbeRTT(s *PathState) {
 		return
 	}
 	p.was = m.minRTT()
-	b.enter(s, phaseProbeRTT)
+	b.enter(phaseProbeRTT)
 	p.until = 0
 	m.rtt.turn()
 }
@@ -267,6 +265,6 @@ func (b *BBR) updateProbeRTT(s *PathState) {
 			b.probe.trust = s.Now.Add(trustTime)
 		}
 		m.bwLo = 0
-		b.startCruise(s)
+		b.startCruise()
 	}
 }

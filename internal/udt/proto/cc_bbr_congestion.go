@@ -28,9 +28,13 @@ const (
 )
 
 // queued reports whether all packets of the last round trip found a queue.
-func (m *bbrModel) queued() bool {
+func (m *bbrModel) queued() bool { return m.waited(m.last.rtt, time.Millisecond) }
+
+// waited reports whether a round trip is longer than the least one by more than
+// the path's jitter and a margin explain.
+func (m *bbrModel) waited(rtt, margin time.Duration) bool {
 	least := m.minRTT()
-	return m.last.rtt > least+least/8+m.jitter+time.Millisecond
+	return rtt > least+least/8+m.jitter+margin
 }
 
 // unqueued reports whether a round trip is that of a packet which hardly had
@@ -56,13 +60,16 @@ func (m *bbrModel) lossy() bool {
 	return float64(m.last.lost) > (lossThreshold+1.5*m.loss)*sent+3
 }
 
+// congestive reports whether the losses of the last round trip are congestion's
+// where others may not be.
+func (m *bbrModel) congestive() bool { return m.queued() || m.last.share() > heavyLoss }
+
 // squeezed reports whether all packets of a least round trip found a queue,
 // and less was delivered than the model promises: somebody else has come, or
 // the path has become slower. How much less is measured by the capacity, so
 // that flows with much of it yield first.
 func (m *bbrModel) squeezed() bool {
-	least := m.minRTT()
-	return m.tick.over && m.tick.rtt > least+least/8+m.jitter+2*time.Millisecond &&
+	return m.tick.over && m.waited(m.tick.rtt, 2*time.Millisecond) &&
 		min(m.bandwidth(), m.sending)-m.tick.rate > max(squeezePart*m.capacity, squeezePart*m.bandwidth())
 }
 
@@ -132,8 +139,8 @@ func (m *bbrModel) rivalled(now Instant) bool {
 
 // watchRival looks for one after every sample.
 func (m *bbrModel) watchRival(now Instant) {
-	switch least := m.minRTT(); {
-	case m.recent.rtt <= least+least/8+m.jitter+2*time.Millisecond:
+	switch {
+	case !m.waited(m.recent.rtt, 2*time.Millisecond):
 		m.rival = bbrRival{calm: now}
 	case m.squeezed():
 		m.rival.pressed = true

@@ -53,11 +53,11 @@ func (b *BBR) updateCycle(s *PathState) {
 	switch b.phase {
 	case phaseDown:
 		if m.drained(s, b.rounds) || b.rounds >= downRounds {
-			b.startCruise(s)
+			b.startCruise()
 		}
 	case phaseCruise:
 		if c.count >= c.wait && s.Now.Sub(c.began) >= minProbeTime {
-			b.enter(s, phaseRefill)
+			b.enter(phaseRefill)
 			m.bwLo = 0
 		}
 	case phaseRefill:
@@ -83,16 +83,16 @@ func (b *BBR) congested(s *PathState) bool {
 	case m.squeezed() && !m.rivalled(s.Now):
 		m.yield()
 		if float64(s.Pipe) > m.inflight(1.5) {
-			b.enter(s, phaseDrain)
+			b.enter(phaseDrain)
 			return true
 		}
 	case !m.newRound || !m.lossy():
-	case b.phase == phaseUp && (!b.cycle.search || m.queued() || m.last.share() > heavyLoss): // section 5.5.10.2
+	case b.phase == phaseUp && (!b.cycle.search || m.congestive()): // section 5.5.10.2
 		b.probe.probed(true, m.queued())
 		m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
 		b.startDown(s)
 		return true
-	case b.phase != phaseUp && (m.queued() || m.last.share() > heavyLoss):
+	case b.phase != phaseUp && m.congestive():
 		m.lower()
 	}
 	return false
@@ -113,7 +113,7 @@ func (b *BBR) updateUp(s *PathState) {
 		b.probe.probed(false, m.queued())
 		b.startDown(s)
 		if m.unqueued(m.recent.rtt) {
-			b.startCruise(s) // the probe has left nothing to empty
+			b.startCruise() // the probe has left nothing to empty
 		}
 	}
 	if m.hi > 0 {
@@ -122,7 +122,7 @@ func (b *BBR) updateUp(s *PathState) {
 }
 
 func (b *BBR) startDown(s *PathState) {
-	b.enter(s, phaseDown)
+	b.enter(phaseDown)
 	b.model.turn(s.Now)
 	c := &b.cycle
 	c.began, c.count = s.Now, 0
@@ -132,10 +132,10 @@ func (b *BBR) startDown(s *PathState) {
 	c.wait = minProbeWait + int(c.rng%3)
 }
 
-func (b *BBR) startCruise(s *PathState) { b.enter(s, phaseCruise) }
+func (b *BBR) startCruise() { b.enter(phaseCruise) }
 
 func (b *BBR) startUp(s *PathState) {
-	b.enter(s, phaseUp)
+	b.enter(phaseUp)
 	c, m := &b.cycle, &b.model
 	c.gain, c.found, c.search = m.upGain(), m.maxBW(), false
 	if m.rivalled(s.Now) && c.found > m.capacity*rivalShare {

@@ -87,7 +87,7 @@ func (st *bbrStartup) rate(bw float64) float64 {
 func (b *BBR) updateStartup(s *PathState) {
 	m, st := &b.model, &b.startup
 	st.report(s, m)
-	overrun := m.lossy() && (m.queued() || m.last.share() > heavyLoss)
+	overrun := m.lossy() && m.congestive()
 	if !m.newRound || m.last.limited && !overrun {
 		return
 	}
@@ -115,5 +115,5 @@ func (b *BBR) updateStartup(s *PathState) {
 			return
 		}
 	}
-	b.enter(s, phaseDrain)
+	b.enter(phaseDrain)
 }
