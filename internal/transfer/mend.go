@@ -64,12 +64,5 @@ func (s *sender) reread(e *outbound, c *chunk) error {
 	if err != nil {
 		return localIO("read", e.from, e.path, err)
 	}
-	changed, err := e.changed(f)
-	if err != nil {
-		return localIO("look at", e.from, e.path, err)
-	}
-	if changed {
-		return e.changedError()
-	}
-	return nil
+	return e.intact(f)
 }

@@ -296,12 +296,5 @@ func (s *sender) unchanged(e *outbound, f *os.File) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return localIO("read", e.from, e.path, err)
 	}
-	changed, err := e.changed(f)
-	if err != nil {
-		return localIO("look at", e.from, e.path, err)
-	}
-	if changed {
-		return e.changedError()
-	}
-	return nil
+	return e.intact(f)
 }

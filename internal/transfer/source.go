@@ -187,6 +187,18 @@ func (e *outbound) changed(f *os.File) (bool, error) {
 	return !os.SameFile(named, now), nil
 }
 
+// intact makes sure that the open file f has not changed.
+func (e *outbound) intact(f *os.File) error {
+	changed, err := e.changed(f)
+	if err != nil {
+		return localIO("look at", e.from, e.path, err)
+	}
+	if changed {
+		return e.changedError()
+	}
+	return nil
+}
+
 // changedError is the one for both ends to give.
 func (e *outbound) changedError() *Error {
 	return &Error{
