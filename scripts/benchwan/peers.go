@@ -126,11 +126,7 @@ func (r *runner) exchange(receiver, sender *exec.Cmd) (*trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trace{start: out.start, finished: out.wait(r.limit)}
-	if !t.finished {
-		out.kill()
-	}
-	t.seconds = out.end.Sub(out.start).Seconds()
+	t := r.follow(out.process)
 	t.retransmitted = out.retransmitted()
 	t.sent = out.samples(t.start)
 	if !t.finished {
@@ -241,11 +237,7 @@ func (r *runner) libudtSource(w *wan, source string) (*trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trace{start: out.start, finished: out.wait(r.limit)}
-	if !t.finished {
-		out.kill()
-	}
-	t.seconds = out.end.Sub(out.start).Seconds()
+	t := r.follow(out)
 	if t.finished {
 		return t, out.failure()
 	}

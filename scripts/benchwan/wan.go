@@ -169,3 +169,13 @@ func (t *tail) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// follow waits for the process that a run is about, and ends it when the limit is over.
+func (r *runner) follow(p *process) *trace {
+	t := &trace{start: p.start, finished: p.wait(r.limit)}
+	if !t.finished {
+		p.kill()
+	}
+	t.seconds = p.end.Sub(p.start).Seconds()
+	return t
+}
