@@ -6,11 +6,15 @@ import (
 	"time"
 )
 
-func linger(release <-chan struct{}) { <-release }
+func linger(begun chan<- struct{}, release <-chan struct{}) {
+	close(begun)
+	<-release
+}
 
 func TestLeaked(t *testing.T) {
-	release := make(chan struct{})
-	go linger(release)
+	begun, release := make(chan struct{}), make(chan struct{})
+	go linger(begun, release)
+	<-begun // a goroutine that has not run yet goes by another name
 	if left := leaked("leakcheck.linger", 10*time.Millisecond); !strings.Contains(left, "leakcheck.linger") {
 		t.Errorf("a goroutine that stays is not seen: %q", left)
 	}
