@@ -36,9 +36,10 @@ type arrivalSpeed struct {
 
 const (
 	speedSpan = Instant(4 * time.Millisecond)
-	// enoughEvents is how many moments of a first, shorter burst show that it
-	// was not held up.
-	enoughEvents = 12
+	// A first, shorter burst tells the rate within a factor of two or so if it
+	// came at enoughEvents moments after the first, with enoughPackets.
+	enoughEvents  = 2
+	enoughPackets = 8
 )
 
 // batch notes n packets that arrived at now.
@@ -67,7 +68,7 @@ func (a *arrivalSpeed) batch(now Instant, n int) {
 
 // rate returns packets/s, 0 if unknown.
 func (a *arrivalSpeed) rate() float64 {
-	if !a.known && a.events >= enoughEvents {
+	if !a.known && a.events >= enoughEvents && a.count >= enoughPackets {
 		return 1e9 * float64(a.count) / float64(a.span)
 	}
 	return a.win.rate()

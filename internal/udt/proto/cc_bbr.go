@@ -66,6 +66,7 @@ func (b *BBR) Name() string { return "bbr" }
 // Init implements Controller.
 func (b *BBR) Init(s *PathState) {
 	b.model.init(s)
+	b.startup.noQueue = time.Hour // until a round trip was measured
 	b.cycle.rng = uint64(s.ISN)<<1 | 1
 	b.probe.at = s.Now
 }
@@ -100,7 +101,7 @@ func (b *BBR) update(s *PathState) {
 	case phaseDrain:
 		// Section 5.3.2.
 		if m.drained(s, b.rounds) || b.rounds > 3 {
-			b.startDown(s)
+			b.endDrain(s)
 		}
 	case phaseProbeRTT:
 		b.updateProbeRTT(s)
@@ -123,7 +124,10 @@ func (b *BBR) setRate() {
 	}
 	switch b.phase {
 	case phaseStartup:
-		b.rate = b.startup.rate(bw)
+		b.rate = 0 // as the window allows, until there was a first burst
+		if b.startup.begun {
+			b.rate = max(b.startup.rate(bw), bbrStartupGain*b.model.window())
+		}
 	case phaseDrain:
 		b.rate = bbrDrainGain * bw
 	case phaseDown:
@@ -144,9 +148,9 @@ func (b *BBR) setWindow(s *PathState) {
 	if m.bandwidth() > 0 {
 		switch b.phase {
 		case phaseStartup:
-			// What is sent at the rate in a round trip has to fit, also where
-			// the bandwidth is not measured yet.
-			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain), m.volume(b.rate)*1.25) + m.slack() + m.silent(b.rate)
+			// What a jump sends in a round trip has to fit, although the bandwidth
+			// is not measured yet.
+			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain), m.volume(b.startup.jump)*1.25) + m.slack() + m.silent(b.rate)
 		case phaseUp:
 			b.cwnd = m.inflight(b.cycle.gain) + m.slack()
 			if m.rivalled(s.Now) {
@@ -177,6 +181,11 @@ func (m *bbrModel) inflight(gain float64) float64 { return gain * m.volume(m.ban
 // bursts and are acknowledged in batches (sections 5.5.8 and 5.5.9).
 func (m *bbrModel) slack() float64 {
 	return m.burst() + max(m.extra.most(), m.silent(m.bandwidth()))
+}
+
+// untold is how long a receiver may keep an arrival to itself.
+func (m *bbrModel) untold() time.Duration {
+	return time.Duration(m.silent(m.bandwidth()) / m.bandwidth() * 1e9)
 }
 
 // silent is how many packets arrive at a rate before the receiver says so.

@@ -87,6 +87,7 @@ type bbrTick struct {
 	delivered int64         // at the start
 	least     time.Duration // round trip since; 0 = unknown
 	limited   bool
+	silence   Instant // when nothing had been heard for long
 
 	rate float64       // packets/s in the one before
 	rtt  time.Duration // least in the one before
@@ -100,11 +101,16 @@ func (k *bbrTick) update(s *PathState, length time.Duration) {
 	}
 	k.limited = k.limited || r.Limited
 	k.over = false
-	took := s.Now.Sub(k.start)
-	if took < max(length, minTick) {
+	took, length := s.Now.Sub(k.start), max(length, minTick)
+	if took < length {
 		return
 	}
-	k.rate, k.rtt, k.over = float64(s.Delivered-k.delivered)/took.Seconds(), k.least, !k.limited
+	if took > 2*length+syn {
+		k.silence = s.Now
+	}
+	k.rate, k.rtt = float64(s.Delivered-k.delivered)/took.Seconds(), k.least
+	// Packets sent before a silence had to wait for its end, not in a queue.
+	k.over = !k.limited && s.Now.Add(-r.RTT) >= k.silence
 	k.start, k.delivered, k.least, k.limited = s.Now, s.Delivered, 0, false
 }
 

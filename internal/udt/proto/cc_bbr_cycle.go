@@ -35,6 +35,9 @@ const (
 	rivalShare = 0.4
 	// rivalMost is what is left to us there at most.
 	rivalMost = 0.5
+	// firstUpGain is how fast a probe begins at most (section 5.6.1): pairs that
+	// a receiver took out of its buffer together tell a capacity too high.
+	firstUpGain = 1.25
 	// maxUpGain is how fast a probe gets that goes on finding.
 	maxUpGain = 2
 )
@@ -142,11 +145,24 @@ func (b *BBR) startUp(s *PathState) {
 		c.gain = 1
 	}
 	c.full = false
-	c.noQueue = m.last.rtt + m.last.rtt/16 + 2*s.RTTVar + time.Millisecond
+	c.noQueue = m.noQueue(s)
+}
+
+// startSearch begins Up in place of the rest of Startup.
+func (b *BBR) startSearch(s *PathState) {
+	b.startUp(s)
+	b.cycle.gain, b.cycle.search = max(b.cycle.gain, searchGain), true
+}
+
+// noQueue is a round trip that may still be without a queue, going by the last
+// one, which was.
+func (m *bbrModel) noQueue(s *PathState) time.Duration {
+	return m.last.rtt + m.last.rtt/16 + 2*s.RTTVar + time.Millisecond
 }
 
 // upGain is what Up asks for: the same part of the capacity whoever asks, so
-// that flows come to equal shares as with any additive increase.
+// that flows come to equal shares as with any additive increase, but for those
+// with less than half.
 func (m *bbrModel) upGain() float64 {
-	return min(maxUpGain, 1+upPart*m.capacity/m.maxBW())
+	return min(firstUpGain, 1+upPart*m.capacity/m.maxBW())
 }

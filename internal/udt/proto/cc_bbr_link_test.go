@@ -258,6 +258,20 @@ func TestBBRFillsTenGigabits(t *testing.T) {
 	}
 }
 
+// Who greets first, as transfers do, has lost nothing but the round trip.
+func TestBBRUsesTheLinkAfterAGreeting(t *testing.T) {
+	const rtt = 100 * ms
+	p := newPath(t, 1, simnet.Params{Rate: 500e6, Delay: rtt / 2, Queue: 3_100_000})
+	c := p.transfer(0, 100e6, NewBBR(), simnet.Params{Delay: rtt / 2})
+	c.greeting = 100
+	p.run(20 * time.Second)
+	const least = 1650 * ms // for the link
+	t.Logf("took %v, %v of it for the link", time.Duration(c.doneAt), least)
+	if took := time.Duration(c.doneAt); took > least+9*rtt {
+		t.Errorf("took %v, %v of it for the link", took, least)
+	}
+}
+
 // A megabyte over 100 Mbit/s and 200 ms takes 5 round trips, two of them for
 // the handshake: the packet pairs tell what the second flight may be.
 func TestBBRIsQuickWithLittle(t *testing.T) {

@@ -52,7 +52,7 @@ const (
 	minTick = syn
 	// maxCapacity is how many times the bandwidth the reported capacity is
 	// believed to be.
-	maxCapacity = 8
+	maxCapacity = 4
 	// bwHold is how long at least a bandwidth is remembered: a short path's
 	// cycles are over before those of longer ones beside it.
 	bwHold = 500 * time.Millisecond

@@ -1,38 +1,51 @@
 package proto
 
+import "time"
+
 // bbrStartup is the search for the bandwidth (section 5.3.1), helped by what
 // the receiver reports of the path's capacity.
 //
-// The first packets leave in a burst, so that they arrive at the bottleneck's
-// speed: the receiver's arrival rate and its packet pairs then tell the same.
-// If they do, Startup goes on from a part of it. If only one of them is known,
-// as from a libudt receiver, whose pairs take 500 packets to tell anything, it
-// counts for less. Either is a hint about a link that may be shared, and no
-// bandwidth: that is what is delivered then.
+// The first packets leave in a burst, a packet train that arrives at the
+// bottleneck's speed: the receiver's arrival rate and its packet pairs then
+// tell the same. If they do, Startup goes on from a part of it. If only the
+// arrival rate is known, because timers or devices have torn the pairs apart, or
+// because the receiver is libudt, whose pairs take 500 packets to tell anything,
+// Startup climbs to less of it, in steps. Either is a hint about a link that may
+// be shared, and no bandwidth: that is what is delivered then.
 type bbrStartup struct {
-	capacity float64 // packets/s; 0 = unknown or found wrong
+	begun bool    // the first burst was sent
+	at    Instant // when it was first heard of
+	base  int64   // lowest unacknowledged packet before
+
+	capacity float64 // packets/s, if both estimates tell the same; 0 = unknown
+	hint     float64 // packets/s, if only the arrival rate is known; it may be half or twice the capacity
 	jump     float64 // packets/s to send at, at least
 	jumped   int     // round trips since
 	reports  int     // of the receiver, taken into account
-	agreed   int     // reports in a row of the same capacity
-	previous float64 // capacity in the last report
 
-	full  float64 // bandwidth that has to be exceeded
-	count int     // round trips without
+	full    float64       // bandwidth that has to be exceeded
+	count   int           // round trips without
+	noQueue time.Duration // a round trip that may still be without a queue
+	growing bool          // the bandwidth was, when a queue ended Startup
 }
 
 const (
 	// jumpPart of a capacity that both of the receiver's estimates confirm is
-	// sent at before it is measured, and half of that otherwise.
+	// sent at before it is measured.
 	jumpPart = 0.75
-	// jumpRise bounds the latter: so many times what was sent before.
-	jumpRise = 8
+	// climbPart of an arrival rate alone is, and climbRise is how many times
+	// what was sent before a step is at most.
+	climbPart = 0.5
+	climbRise = 8
 	// jumpRounds is how many round trips it counts: one to send, one to be
 	// measured and the one under way.
 	jumpRounds = 3
-	// capacityAgreed is how many reports in a row have to tell the same
-	// capacity once packets are paced.
-	capacityAgreed = 3
+	// From nearPart of the hint to nearMost the bandwidth is near, and nearGain
+	// replaces Startup's, which would fill a buffer of half a BDP twice before
+	// the queue is noticed.
+	nearPart = 0.6
+	nearMost = 2
+	nearGain = 1.5
 	// searchGain is that of the probe which then follows.
 	searchGain = 1.25
 	// fullGrowth is the least growth in a round trip that counts, and
@@ -42,30 +55,45 @@ const (
 	fullRounds = 3
 )
 
+// begin waits for the first burst. A few packets that greet and ask tell
+// nothing of the path but its round trip, and nothing is paced by them.
+func (st *bbrStartup) begin(s *PathState) {
+	switch {
+	case st.begun:
+	case s.Sent-st.base >= initialWindow:
+		st.begun, st.at = true, s.Now
+	default:
+		st.base, st.reports = s.Acked, s.Latest.Count
+	}
+}
+
 // report takes in what the receiver estimates.
 func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	r := s.Latest
-	if r.Count == st.reports {
+	if !st.begun || r.Count == st.reports {
 		return
 	}
 	st.reports = r.Count
-	if r.Capacity > 0 && r.Capacity < 1.25*st.previous && st.previous < 1.25*r.Capacity {
-		st.agreed++
-	} else {
-		st.agreed = 0
-	}
-	st.previous = r.Capacity
-	burst := s.Acked <= initialWindow // of what came later, pacing shaped the arrival
 	switch {
-	case burst && r.Arrival > 0 && r.Capacity < 1.5*r.Arrival && r.Arrival < 1.5*r.Capacity:
+	case s.Now > st.at.Add(m.minRTT()): // pacing has shaped the arrival
+	case r.Arrival <= m.window(): // no news
+	case r.Capacity < 1.5*r.Arrival && r.Arrival < 1.5*r.Capacity:
 		st.capacity = min(r.Arrival, r.Capacity)
 		st.raise(jumpPart * st.capacity)
-	case burst && r.Arrival > 0:
-		st.raise(min(jumpPart/2*r.Arrival, jumpRise*initialWindow/m.minRTT().Seconds()))
-	case st.agreed >= capacityAgreed && r.Capacity > 1.5*r.Arrival:
-		st.capacity = r.Capacity
-		st.raise(min(jumpPart*st.capacity, jumpRise*m.maxBW()))
+	default:
+		st.hint = r.Arrival
+		st.climb(m.window())
 	}
+}
+
+// window is an initial window in a round trip, packets/s.
+func (m *bbrModel) window() float64 {
+	return initialWindow / max(m.minRTT(), time.Millisecond).Seconds()
+}
+
+// climb goes on towards what the hint says, from the given rate.
+func (st *bbrStartup) climb(from float64) {
+	st.raise(min(climbPart*st.hint, climbRise*from))
 }
 
 // raise sets the rate to go on from, if that is more.
@@ -78,6 +106,9 @@ func (st *bbrStartup) raise(rate float64) {
 // rate is what to send at, given the bandwidth.
 func (st *bbrStartup) rate(bw float64) float64 {
 	rate := bbrStartupGain * bw
+	if bw > nearPart*st.hint && bw < nearMost*st.hint {
+		rate = nearGain * bw
+	}
 	if st.capacity <= 0 || bw > 1.1*st.capacity {
 		return max(rate, st.jump)
 	}
@@ -86,13 +117,28 @@ func (st *bbrStartup) rate(bw float64) float64 {
 
 func (b *BBR) updateStartup(s *PathState) {
 	m, st := &b.model, &b.startup
+	st.begin(s)
 	st.report(s, m)
 	overrun := m.lossy() && m.congestive()
-	if !m.newRound || m.last.limited && !overrun {
+	if m.recent.rtt > st.noQueue+m.untold() {
+		// A round trip earlier than growth would end, and before much is lost.
+		st.growing = st.count == 0
+		b.enter(phaseDrain)
+		return
+	}
+	if !m.newRound {
 		return
 	}
 	if st.jumped++; st.jumped >= jumpRounds {
 		st.jump = 0 // by now it is measured how much of it gets through
+	} else if st.jump < climbPart*st.hint && !m.lossy() {
+		st.climb(st.jump)
+	}
+	if m.last.limited && !overrun {
+		return
+	}
+	if st.begun && m.last.rtt > 0 {
+		st.noQueue = min(st.noQueue, m.last.rtt+m.minRTT()/8+min(2*s.RTTVar, m.minRTT()/8)+time.Millisecond)
 	}
 	bw := m.maxBW()
 	switch {
@@ -103,8 +149,7 @@ func (b *BBR) updateStartup(s *PathState) {
 		if !m.queued() {
 			// There is nothing to drain, and the word may be too low: pairs
 			// that were torn apart on the way tell less.
-			b.startUp(s)
-			b.cycle.gain, b.cycle.search = max(b.cycle.gain, searchGain), true
+			b.startSearch(s)
 			return
 		}
 	case bw >= st.full*fullGrowth:
@@ -116,4 +161,15 @@ func (b *BBR) updateStartup(s *PathState) {
 		}
 	}
 	b.enter(phaseDrain)
+}
+
+// endDrain goes on where Startup was ended by a queue that may have been
+// somebody else's, or a scheduler's, and probes for more later otherwise.
+func (b *BBR) endDrain(s *PathState) {
+	if b.startup.growing {
+		b.startup.growing = false
+		b.startSearch(s)
+		return
+	}
+	b.startDown(s)
 }

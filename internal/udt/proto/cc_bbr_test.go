@@ -19,7 +19,7 @@ const drillRTT = 100 * ms
 
 func newDrill(t testing.TB) *drill {
 	d := &drill{t: t, b: NewBBR(), s: PathState{
-		PacketSize: 1500, RTT: drillRTT, RTTVar: ms, MaxWindow: 100_000, ISN: 1, InFlight: 100, Pipe: 100,
+		PacketSize: 1500, RTT: drillRTT, RTTVar: ms, MaxWindow: 100_000, ISN: 1, InFlight: 100, Pipe: 100, Sent: 100,
 	}}
 	d.b.Init(&d.s)
 	return d
@@ -104,8 +104,7 @@ func TestBBRStartup(t *testing.T) {
 	}
 }
 
-// Startup ends on loss only if there is a queue, or very much is lost, whether
-// or not there is always data to send.
+// Startup ends on a queue, or if very much is lost; on other losses it does not.
 func TestBBRStartupWithLoss(t *testing.T) {
 	for _, test := range []struct {
 		rtt     time.Duration
@@ -115,7 +114,9 @@ func TestBBRStartupWithLoss(t *testing.T) {
 	}{
 		{drillRTT, 0.04, false, false},
 		{2 * drillRTT, 0.04, false, true},
-		{2 * drillRTT, 0.005, false, false},
+		{2 * drillRTT, 0, false, true},
+		{2 * drillRTT, 0, true, false},
+		{drillRTT * 11 / 10, 0, false, false},
 		{drillRTT, 0.3, false, true},
 		{drillRTT, 0.04, true, false},
 		{2 * drillRTT, 0.04, true, true},
@@ -138,30 +139,130 @@ func TestBBRStartupWithLoss(t *testing.T) {
 	}
 }
 
-// The receiver's word for the first burst shortens Startup: more if its two
-// estimates agree, less if there is one, not at all if there is none.
+// The receiver's word for the first burst shortens Startup: at once if its two
+// estimates agree, in steps if there is one, not at all if there is none.
 func TestBBRStartupJumps(t *testing.T) {
+	const window = initialWindow / (float64(drillRTT) / 1e9)
 	for _, test := range []struct {
 		name              string
 		arrival, capacity float64
-		rate              float64
+		rates             []float64 // round trip by round trip
 	}{
-		{"both", 10_000, 11_000, 7500},
-		{"libudt's first", 10_000, 1000, 8 * initialWindow / drillRTT.Seconds()},
-		{"a slow one of libudt's", 2000, 1000, 750},
-		{"none", 0, 0, 2.77 * 160},
-		{"no arrival rate", 0, 10_000, 2.77 * 160},
+		{"both", 10_000, 11_000, []float64{7500, 7500}},
+		{"libudt's first", 40_000, 1, []float64{8 * window, 64 * window, 20_000, 20_000}},
+		{"a slow one of libudt's", 2000, 1000, []float64{1000, 1000}},
+		{"none", 0, 0, []float64{2.77 * window, 2.77 * window}},
+		{"no arrival rate", 0, 10_000, []float64{2.77 * window, 2.77 * window}},
+		{"less than was sent", 100, 100, []float64{2.77 * window, 2.77 * window}},
 	} {
 		d := newDrill(t)
-		d.s.Acked = initialWindow
 		d.report(test.arrival, test.capacity)
-		d.trip(160, drillRTT, 0)
-		if !within(d.b.Rate(), test.rate) {
-			t.Errorf("%s: rate %.0f, want %.0f", test.name, d.b.Rate(), test.rate)
+		for i, rate := range test.rates {
+			d.trip(160, drillRTT, 0)
+			if !within(d.b.Rate(), rate) {
+				t.Errorf("%s: rate %.0f in round trip %d, want %.0f", test.name, d.b.Rate(), i, rate)
+			}
+			if rate > 2.77*window && d.b.Window() < d.b.Rate()*drillRTT.Seconds() {
+				t.Errorf("%s: window %.0f for a rate of %.0f", test.name, d.b.Window(), d.b.Rate())
+			}
 		}
-		if d.b.Window() < d.b.Rate()*drillRTT.Seconds() {
-			t.Errorf("%s: window %.0f for a rate of %.0f", test.name, d.b.Window(), d.b.Rate())
+	}
+}
+
+// What comes more than a round trip after the first burst was shaped by pacing,
+// and is no word about the path.
+func TestBBRStartupIgnoresLateWords(t *testing.T) {
+	d := newDrill(t)
+	d.trip(160, drillRTT, 0)
+	d.trip(160, drillRTT, 0)
+	d.report(40_000, 40_000)
+	d.trip(160, drillRTT, 0)
+	if d.b.Rate() > 3*160 {
+		t.Errorf("rate %.0f", d.b.Rate())
+	}
+}
+
+// A greeting is no measure of the path: what follows it leaves as the first
+// flight of a transfer does, unpaced.
+func TestBBRAfterAGreeting(t *testing.T) {
+	d := newDrill(t)
+	d.limited = true
+	d.s.Sent = 1
+	for range 3 {
+		d.s.Acked = d.s.Sent
+		d.s.Sent++
+		d.report(10, 10)
+		d.trip(20, drillRTT, 0)
+		if d.b.Rate() != 0 || d.b.Window() < initialWindow {
+			t.Fatalf("rate %.0f, window %.0f", d.b.Rate(), d.b.Window())
 		}
+	}
+	d.s.Sent += initialWindow
+	d.report(40_000, 40_000)
+	d.trip(160, drillRTT, 0)
+	if !within(d.b.Rate(), 30_000) {
+		t.Errorf("rate %.0f, want 30,000", d.b.Rate())
+	}
+}
+
+// A queue ends Startup within a round trip. If the bandwidth was still growing,
+// the queue may have been somebody else's: the search goes on from there.
+func TestBBRStartupEndsWithAQueue(t *testing.T) {
+	for _, growing := range []bool{true, false} {
+		d := newDrill(t)
+		rate := 1000.0
+		for range 3 {
+			d.trip(rate, drillRTT, 0)
+			if growing {
+				rate *= 2
+			}
+		}
+		d.trip(rate, drillRTT*3/2, 0)
+		if d.b.phase == phaseStartup {
+			t.Fatalf("growing %v: still in Startup on top of a queue", growing)
+		}
+		searched := false
+		for range 3 {
+			d.trip(rate, drillRTT, 0)
+			searched = searched || d.b.phase == phaseUp && d.b.cycle.search
+		}
+		if searched != growing {
+			t.Errorf("growing %v: searches on %v", growing, searched)
+		}
+	}
+}
+
+// Packets that had to wait for the end of an outage tell nothing of a queue.
+func TestBBRTickAfterSilence(t *testing.T) {
+	k := bbrTick{}
+	s := PathState{Now: Instant(time.Second)}
+	report := func(after, rtt time.Duration) {
+		s.Now = s.Now.Add(after)
+		s.Delivered += 10
+		s.Sample = RateSample{Delivered: 10, Interval: rtt, RTT: rtt}
+		k.update(&s, drillRTT)
+	}
+	over := 0
+	for range 5 {
+		report(drillRTT/2, drillRTT)
+		if k.over {
+			over++
+		}
+	}
+	if over == 0 {
+		t.Error("no tick was completed")
+	}
+	report(2*time.Second, 2*time.Second+drillRTT)
+	for at := drillRTT / 2; at <= drillRTT; at += drillRTT / 2 {
+		if k.over {
+			t.Errorf("a tick of packets that had waited, %v after the silence", at)
+		}
+		report(drillRTT/2, 2*time.Second+drillRTT+at)
+	}
+	report(drillRTT/2, drillRTT)
+	report(drillRTT/2, drillRTT)
+	if !k.over {
+		t.Error("no tick of the packets after that")
 	}
 }
 
@@ -218,15 +319,19 @@ func TestBBRCycle(t *testing.T) {
 	}
 }
 
-// Up asks for an eighth of the capacity, whatever the flow has of it, and goes
-// on, faster, as long as it gets more.
+// Up asks for an eighth of the capacity, whatever the flow has of it but no more
+// than a quarter of that, and goes on, faster, as long as it gets more.
 func TestBBRUp(t *testing.T) {
-	d := newDrill(t)
-	d.report(0, 40_000)
-	d.started(phaseUp)
-	if !within(d.b.Rate(), 0.99*15_000) {
-		t.Errorf("rate %.0f, want 15,000", d.b.Rate())
+	for capacity, gain := range map[float64]float64{15_000: 1.1875, 40_000: 1.25} {
+		d := newDrill(t)
+		d.report(0, capacity)
+		d.started(phaseUp)
+		if !within(d.b.Rate(), 0.99*gain*10_000) {
+			t.Errorf("capacity %.0f: rate %.0f, want %.0f", capacity, d.b.Rate(), gain*10_000)
+		}
 	}
+	d := newDrill(t)
+	d.started(phaseUp)
 	rate := 15_000.0
 	for range 3 {
 		d.trip(rate, drillRTT, 0)

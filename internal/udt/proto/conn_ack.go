@@ -114,9 +114,12 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 		c.acks.ratesAt = now
 		speed := c.arrival.rate()
 		a.ArrivalRate = rateWord(speed)
-		// Where packets come in batches there are no probe pairs; what has
-		// arrived is then the best lower bound.
-		a.Capacity = rateWord(max(speed, c.capacity.rate()))
+		a.Capacity = max(placeholderRate, rateWord(c.capacity.rate()))
+		if c.arrival.known {
+			// Where packets come in batches there are no probe pairs; what has
+			// arrived is then the best lower bound.
+			a.Capacity = max(a.Capacity, a.ArrivalRate)
+		}
 		if c.extended {
 			c.acks.settled = c.settled()
 			a.HasSettled, a.Settled = true, c.acks.settled.seqOf(c.isn)

@@ -103,6 +103,29 @@ func TestTrapD3RatesFromTheFirstACK(t *testing.T) {
 	}
 }
 
+// A first burst tells an arrival rate, and what the path's capacity is only if
+// there was a pair in it.
+func TestRatesOfTheFirstBurst(t *testing.T) {
+	for _, isn := range []Seq{2, 12} { // without and with a pair in the first twelve
+		cfg := testConfig(1)
+		cfg.ISN = isn
+		s := newConnectedScript(t, cfg)
+		for i := range packetIndex(12) {
+			s.receive(i, i+1)
+			s.pass(24 * time.Microsecond)
+		}
+		s.pass(syn)
+		full, _, _ := s.acks()
+		last := full[len(full)-1]
+		if got := float64(last.ArrivalRate); !within(got, 1e9/24_000) {
+			t.Errorf("arrival rate %v", got)
+		}
+		if pair := isn == 12; (last.Capacity != placeholderRate) != pair {
+			t.Errorf("ISN %d: capacity %d", isn, last.Capacity)
+		}
+	}
+}
+
 // Where all packets come in batches there are no pairs to measure by; libudt's
 // sender still gets a capacity to grow to.
 func TestTrapD3CapacityOfBatches(t *testing.T) {
@@ -297,7 +320,7 @@ func TestLightACKCountsBytes(t *testing.T) {
 // the time that a round trip may take at most.
 func TestMissedACKIsRepeatedSoon(t *testing.T) {
 	s := newConnectedScript(t, testConfig(1))
-	s.c.rtt = rttEstimator{srtt: 300 * ms, rttvar: 150 * ms, measured: true, min: 300 * ms}
+	s.c.rtt = rttEstimator{srtt: 300 * ms, rttvar: 150 * ms, measured: true}
 	s.receive(0, 4)
 	s.take()
 	s.pass(100 * ms)

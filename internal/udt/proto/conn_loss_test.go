@@ -199,6 +199,27 @@ func TestNAKOfWhatIsOnItsWay(t *testing.T) {
 	}
 }
 
+// While there is a queue the round trip is what it is now, not the least ever.
+func TestNAKOfWhatIsInTheQueue(t *testing.T) {
+	s := measured(t)
+	s.c.ackRTT.srtt = 80 * ms
+	s.write(16)
+	s.pass(20 * ms)
+	s.control(TypeNAK, 0, s.word(25))
+	s.pass(60 * ms)
+	s.take()
+	s.control(TypeNAK, 0, s.word(25))
+	if got := s.takenData(); len(got) != 0 {
+		t.Errorf("sent again within a round trip: %v", got)
+	}
+	s.pass(20 * ms)
+	s.take()
+	s.control(TypeNAK, 0, s.word(25))
+	if got := s.takenData(); !slices.Equal(got, []packetIndex{25}) {
+		t.Errorf("sent again after a round trip: %v, want 25", got)
+	}
+}
+
 // A NAK is one congestion event, whatever it holds, and none if all it says is
 // known.
 func TestNAKIsOneCongestionEvent(t *testing.T) {

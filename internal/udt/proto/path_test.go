@@ -33,6 +33,7 @@ type carrier struct {
 	i        int
 	start    Instant
 	size     int64 // bytes to send
+	greeting int64 // of these, first and waiting until they have arrived
 	cfg      Config
 	far      time.Duration // added to each way
 	acceptor *Acceptor
@@ -215,8 +216,12 @@ func (c *carrier) service() {
 	}
 	c.from.HandleTimeout(p.now)
 	if c.from.State() == StateConnected {
-		for c.written < c.size {
-			n := c.from.Write(p.now, p.block[:min(int64(len(p.block)), c.size-c.written)])
+		size := c.size
+		if c.written < c.greeting || c.got <= c.greeting && c.from.Unacknowledged() > 0 {
+			size = min(size, max(c.written, c.greeting))
+		}
+		for c.written < size {
+			n := c.from.Write(p.now, p.block[:min(int64(len(p.block)), size-c.written)])
 			if n == 0 {
 				break
 			}

@@ -19,7 +19,7 @@ func (s *script) stamped(i packetIndex, sent time.Duration) {
 // then filled by itself after late.
 func reordered(t *testing.T, late time.Duration) *script {
 	s := newConnectedScript(t, testConfig(1))
-	s.c.rtt = rttEstimator{srtt: 40 * ms, rttvar: ms, measured: true, min: 40 * ms}
+	s.c.rtt = rttEstimator{srtt: 40 * ms, rttvar: ms, measured: true}
 	s.now = Instant(time.Second)
 	s.stamped(1, 901*ms)
 	if got := s.naks(); len(got) != 1 || !slices.Equal(got[0], [][2]packetIndex{{0, 0}}) {
@@ -60,7 +60,7 @@ func TestReorderedIsWaitedFor(t *testing.T) {
 func TestCopiesAreNotReordered(t *testing.T) {
 	for name, stamps := range map[string][2]time.Duration{"copies": {900 * ms, 901 * ms}, "no stamps": {0, 0}} {
 		s := newConnectedScript(t, testConfig(1))
-		s.c.rtt = rttEstimator{srtt: 40 * ms, rttvar: ms, measured: true, min: 40 * ms}
+		s.c.rtt = rttEstimator{srtt: 40 * ms, rttvar: ms, measured: true}
 		s.now = Instant(time.Second)
 		for i := packetIndex(1); i < 9; i += 2 {
 			s.take()
@@ -81,7 +81,7 @@ func TestCopiesAreNotReordered(t *testing.T) {
 // were made for: what comes twice tells the lateness then.
 func TestReorderedBeyondTheRoundTrip(t *testing.T) {
 	s := newConnectedScript(t, testConfig(1))
-	s.c.rtt = rttEstimator{srtt: ms, measured: true, min: ms}
+	s.c.rtt = rttEstimator{srtt: ms, measured: true}
 	s.now = Instant(time.Second)
 	s.stamped(1, 900*ms)
 	s.pass(ms)
@@ -151,7 +151,7 @@ func TestReorderDelayEndsInAPause(t *testing.T) {
 // fast the link; the first goes at once.
 func TestReportsAreSpaced(t *testing.T) {
 	s := newConnectedScript(t, testConfig(1))
-	s.c.rtt = rttEstimator{srtt: 64 * ms, measured: true, min: 64 * ms}
+	s.c.rtt = rttEstimator{srtt: 64 * ms, measured: true}
 	s.now = Instant(time.Second)
 	var at []time.Duration
 	for i := range packetIndex(40) {

@@ -15,8 +15,7 @@ const (
 type rttEstimator struct {
 	srtt, rttvar time.Duration
 	measured     bool
-	min          time.Duration // least sample; valid if measured
-	guesses      int           // reports of the peer still to be passed over
+	guesses      int // reports of the peer still to be passed over
 }
 
 func (e *rttEstimator) init() { e.srtt, e.rttvar = initialRTT, initialRTTVar }
@@ -27,10 +26,9 @@ func (e *rttEstimator) sample(d time.Duration) {
 	}
 	if !e.measured {
 		e.measured = true
-		e.srtt, e.rttvar, e.min = d, d/2, d
+		e.srtt, e.rttvar = d, d/2
 		return
 	}
-	e.min = min(e.min, d)
 	dev := e.srtt - d
 	if dev < 0 {
 		dev = -dev

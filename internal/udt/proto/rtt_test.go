@@ -16,15 +16,15 @@ func TestRTT(t *testing.T) {
 		t.Fatalf("before any sample: %+v", e)
 	}
 	e.sample(40 * ms)
-	if e.srtt != 40*ms || e.rttvar != 20*ms || e.min != 40*ms || !e.measured {
+	if e.srtt != 40*ms || e.rttvar != 20*ms || !e.measured {
 		t.Errorf("after 40 ms: %+v", e)
 	}
 	e.sample(80 * ms)
-	if e.srtt != 45*ms || e.rttvar != 25*ms || e.min != 40*ms {
+	if e.srtt != 45*ms || e.rttvar != 25*ms {
 		t.Errorf("after 80 ms: %+v", e)
 	}
 	e.sample(5 * ms)
-	if e.srtt != 40*ms || e.rttvar != 28750*time.Microsecond || e.min != 5*ms {
+	if e.srtt != 40*ms || e.rttvar != 28750*time.Microsecond {
 		t.Errorf("after 5 ms: %+v", e)
 	}
 	if want := 40*ms + 4*28750*time.Microsecond; e.spread() != want {
