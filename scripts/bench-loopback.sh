@@ -17,7 +17,7 @@
 #                        jumbo    udtcp perf --mss 65535
 #                        file     send and recv of one file on tmpfs, with digest
 #                        many     send and recv of small files on tmpfs, with digest
-#                        cat      udtcp cat from pipe to pipe
+#                        cat      udtcp cat from pipe to pipe, whose far ends cost next to nothing
 #                        stream   once at the end: send - and recv -o - from /dev/zero
 #   BENCH_MIB          size of the file, and of what cat moves (4096, or what memory allows)
 #   BENCH_FILES        how many small files of 10,000 bytes (20000)
@@ -52,7 +52,7 @@ udtpeer=$root/testdata/peers/build/udtpeer
 gsoceiling=$root/testdata/peers/build/gsoceiling
 
 [ -x "$udtcp" ] || die "no ./udtcp here: make build"
-for tool in measure tlspeer; do [ -x "bin/$tool" ] || die "no bin/$tool here: make bench-loopback builds it"; done
+for tool in measure tlspeer pipeend; do [ -x "bin/$tool" ] || die "no bin/$tool here: make bench-loopback builds it"; done
 
 has() { [[ " ${parts[*]} " = *" $1 "* ]]; }
 drop() {

@@ -107,12 +107,12 @@ piped() {
     done
     shift
     most=$(per "$size")
-    LC_ALL=C background /dev/null "$work/$part.count" timeout -k 5 "$most" dd if="$work/out" of=/dev/null bs=1M
+    input=$work/out background "$work/$part.count" "$work/$part.drain.log" timeout -k 5 "$most" bin/pipeend drain
     eater=$child
     serve "$work/out" "$most" "$@"
     # Standard output carries the payload, so the events go to standard error.
     address=$(listening "$work/$part.recv.log" '"event" *: *"listening"' | json address)
-    background /dev/null "$work/$part.feed.log" timeout -k 5 "$most" dd if=/dev/zero of="$work/in" bs=1M count="$size" status=none
+    background "$work/in" "$work/$part.feed.log" timeout -k 5 "$most" bin/pipeend feed $((size << 20))
     feeder=$child
     input=$work/in dial "$work/$part.send.json" "$most" "${send[@]}" "$address" "${last[@]}"
     finish "$feeder" || trouble "not all of the input was taken"
