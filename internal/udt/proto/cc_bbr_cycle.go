@@ -73,7 +73,7 @@ func (b *BBR) updateCycle(s *PathState) {
 		}
 		// What was sent too fast has made a queue. That is enough to learn
 		// whether more gets through; more would only be lost.
-		if m.recent.rtt > c.noQueue && !m.rivalled(s.Now) {
+		if m.recent.rtt > c.noQueue+m.untold() && !m.rivalled(s.Now) {
 			c.full = true
 		}
 	}

@@ -284,6 +284,25 @@ func TestBBRIsQuickWithLittle(t *testing.T) {
 	}
 }
 
+// A short path through schedulers that hold packets up for longer than a round
+// trip, again and again, is used in spite of that.
+func TestBBRUsesAPathThatStalls(t *testing.T) {
+	const rate = 1e9
+	var share float64
+	const seeds = 5
+	for seed := range uint64(seeds) {
+		p := newPath(t, seed+1, simnet.Params{Rate: rate, Delay: 100 * time.Microsecond, Queue: 4_000_000, Jitter: 5 * ms})
+		c := p.transfer(0, 200e6, NewBBR(), simnet.Params{Delay: 100 * time.Microsecond, Jitter: 5 * ms})
+		c.greeting = 100
+		p.run(60 * time.Second)
+		t.Logf("share %.3f, %.4f sent again", c.share(0), c.overhead())
+		share += c.share(0) / seeds
+	}
+	if !(share > 0.5) {
+		t.Errorf("share %.3f", share)
+	}
+}
+
 // On a path as short as a local network's ACKs come at their own clock, a
 // hundred round trips apart.
 func TestBBRUsesAShortPath(t *testing.T) {

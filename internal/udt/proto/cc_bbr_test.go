@@ -342,6 +342,12 @@ func TestBBRUp(t *testing.T) {
 	}
 	d = newDrill(t)
 	d.started(phaseUp)
+	d.trip(10_000, drillRTT*112/100, 0)
+	if d.b.phase != phaseUp || d.b.Rate() < 10_000 {
+		t.Errorf("phase %d, rate %.0f: a report that came late is taken for a queue", d.b.phase, d.b.Rate())
+	}
+	d = newDrill(t)
+	d.started(phaseUp)
 	for range 2 {
 		d.trip(10_000, drillRTT*5/4, 0)
 		if d.b.phase == phaseUp && d.b.Rate() > 10_000 {
