@@ -40,20 +40,29 @@ func CheckDestination(o RecvOptions) error {
 	dir := o.Dir
 	if o.File != "" {
 		dir = filepath.Dir(filepath.Clean(o.File))
-		info, err := os.Lstat(o.File)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return localIO("look at", o.File, "", err)
-		case info.IsDir():
-			return refused(o.File, "", "it is a directory", "end it in a slash to receive into it")
-		case !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink:
-			return refused(o.File, "", "it is not a plain file", "use -o - to write to a pipe or device")
-		case !o.Overwrite:
-			return refused(o.File, "", "it exists", "give --overwrite to replace it, or another destination")
+		if err := checkFile(o.File, o.Overwrite); err != nil {
+			return err
 		}
 	}
 	return checkWritable(dir, o.Dir != "")
+}
+
+// checkFile tells whether a file may be put at path, as things stand.
+func checkFile(path string, replace bool) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return localIO("look at", path, "", err)
+	case info.IsDir():
+		return refused(path, "", "it is a directory", "end it in a slash to receive into it")
+	case !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink:
+		return refused(path, "", "it is not a plain file", "use -o - to write to a pipe or device")
+	case !replace:
+		return refused(path, "", "it exists", "give --overwrite to replace it, or another destination")
+	}
+	return nil
 }
 
 // checkWritable tells whether files can be made in a directory, or, if it may be missing, whether that could be made.

@@ -177,6 +177,23 @@ func (d *fileDigest) sum() [32]byte {
 	return root(n)
 }
 
+// add is addBytes, and the second digest if that was asked for.
+func (d *fileDigest) add(b []byte) {
+	d.addBytes(b)
+	if d.sha != nil {
+		d.sha.Write(b)
+	}
+}
+
+// hex is the digest to report; nothing may be added after it.
+func (d *fileDigest) hex() string {
+	if d.sha != nil {
+		return hex.EncodeToString(d.sha.Sum(nil))
+	}
+	sum := d.sum()
+	return hex.EncodeToString(sum[:])
+}
+
 // listDigest is the digest of several files: that of the list which b3sum or sha256sum would print for them.
 type listDigest struct {
 	h     hash.Hash

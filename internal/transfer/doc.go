@@ -71,6 +71,13 @@
 // pipe is not held up; its digest is the BLAKE3 digest of its bytes. SHA-256, if either end asks for it, is made of
 // every file in addition.
 //
+// # UDT4's sendfile
+//
+// ServeLegacy and FetchLegacy speak the exchange of UDT4's own sendfile and recvfile programs (legacy.go) instead. It has
+// no digest and no receipt, so less is promised: a file appears whole or not at all, as above, but what came may not be what
+// the server has; and a server knows no more than that the bytes were acknowledged. Where the file goes is the business of
+// the same sinks.
+//
 // # The goroutines
 //
 // Sender: producer (walks, reads what is small) → hashers (read the rest) → sealer (digests of files, in order) → writer (packs frames); reader

@@ -78,7 +78,7 @@ func (in *intake) offer(raw []byte) error {
 	}
 	in.shape, in.stage = b.Shape, stageBetween
 	in.known = b.Bytes >= 0 || b.Shape == shapeStream
-	if err := in.limit(b.Bytes, ""); err != nil {
+	if err := in.r.limit(b.Bytes, ""); err != nil {
 		return err
 	}
 	if b.Shape == shapeStream || in.r.sink.ordered() {
@@ -88,15 +88,6 @@ func (in *intake) offer(raw []byte) error {
 	in.r.progress.setTotals(b.Bytes, b.Files)
 	b.Bytes = max(b.Bytes-in.bytes, 0)
 	return in.r.sink.offer(&b)
-}
-
-// limit refuses more bytes than the user wants.
-func (in *intake) limit(n int64, path string) error {
-	most := in.r.o.MaxSize
-	if most <= 0 || n <= most {
-		return nil
-	}
-	return refused(path, path, fmt.Sprintf("the transfer is larger than %d bytes", most), "raise the limit with --max-size")
 }
 
 func (in *intake) entry(raw []byte) error {
@@ -113,7 +104,7 @@ func (in *intake) entry(raw []byte) error {
 		in.cur, in.got, in.stage = e, 0, stageInside
 		in.files++
 		in.r.progress.setName(e.path)
-		if err := in.limit(in.bytes+max(e.Size, 0), e.path); err != nil {
+		if err := in.r.limit(in.bytes+max(e.Size, 0), e.path); err != nil {
 			return err
 		}
 	}
@@ -201,7 +192,7 @@ func (in *intake) data(h header, body []byte) error {
 	in.got += int64(n)
 	in.bytes += int64(n)
 	if e.Kind == entryStream {
-		if err := in.limit(in.bytes, e.path); err != nil {
+		if err := in.r.limit(in.bytes, e.path); err != nil {
 			return err
 		}
 	}

@@ -203,7 +203,7 @@ func (s *sender) file(from, dir, name string) error {
 		return errOver
 	}
 	if e.Size == 0 {
-		if err := s.unchanged(e, f); err != nil {
+		if err := e.unchanged(f); err != nil {
 			return err
 		}
 		return s.push(parcel{e: e, head: true, tail: true})
@@ -219,7 +219,7 @@ func (s *sender) file(from, dir, name string) error {
 	if _, err := io.ReadFull(f, c.space(s.terms.chunk)[:c.n]); err != nil {
 		return e.readError(err)
 	}
-	if err := s.unchanged(e, f); err != nil {
+	if err := e.unchanged(f); err != nil {
 		return err
 	}
 	return s.push(parcel{e: e, c: c, head: true, tail: true})
@@ -251,7 +251,7 @@ func (s *sender) large(e *outbound, f *os.File) error {
 			}
 		}
 		if p.tail {
-			if err := s.unchanged(e, f); err != nil {
+			if err := e.unchanged(f); err != nil {
 				return err
 			}
 		}
@@ -285,16 +285,4 @@ func (e *outbound) readError(err error) error {
 		return e.changedError()
 	}
 	return localIO("read", e.from, e.path, err)
-}
-
-// unchanged makes sure, after the last byte was read, that nobody wrote meanwhile and that there is no more.
-func (s *sender) unchanged(e *outbound, f *os.File) error {
-	n, err := f.ReadAt(make([]byte, 1), e.Size)
-	if n > 0 {
-		return e.changedError()
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return localIO("read", e.from, e.path, err)
-	}
-	return e.intact(f)
 }

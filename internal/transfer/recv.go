@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"path/filepath"
 	"runtime"
@@ -219,6 +220,15 @@ func (r *receiver) again(c *chunk) error {
 
 // took shows progress; total is the session's verified bytes.
 func (r *receiver) took(total int64) { r.progress.raise(total) }
+
+// limit refuses more bytes than the user wants.
+func (r *receiver) limit(n int64, path string) error {
+	most := r.o.MaxSize
+	if most <= 0 || n <= most {
+		return nil
+	}
+	return refused(path, path, fmt.Sprintf("the transfer is larger than %d bytes", most), "raise the limit with --max-size")
+}
 
 // commit passes a complete entry on.
 func (r *receiver) commit(e *inbound) error {

@@ -48,6 +48,9 @@ func listSources(o SendOptions) ([]source, error) {
 		if err != nil {
 			return nil, err
 		}
+		if fault := nameFault(s.name); fault != "" {
+			return nil, refused(path, s.name, "its name cannot be sent: "+fault, "give it another name")
+		}
 		if other, ok := seen[s.name]; ok {
 			return nil, usage(Quote(path)+" and "+Quote(other)+" would have the same name", "send them one after the other, to different places")
 		}
@@ -78,9 +81,6 @@ func findSource(path string) (source, error) {
 	}
 	if !s.info.IsDir() && !s.info.Mode().IsRegular() {
 		return s, refused(path, "", "it is neither a file nor a directory", "send what it gives through standard input: udtcp send HOST - < PATH")
-	}
-	if fault := nameFault(s.name); fault != "" {
-		return s, refused(path, s.name, "its name cannot be sent: "+fault, "give it another name")
 	}
 	f, err := openSource(from)
 	if err != nil {
@@ -197,6 +197,18 @@ func (e *outbound) intact(f *os.File) error {
 		return e.changedError()
 	}
 	return nil
+}
+
+// unchanged makes sure, after the last byte was read, that nobody wrote meanwhile and that there is no more.
+func (e *outbound) unchanged(f *os.File) error {
+	n, err := f.ReadAt(make([]byte, 1), e.Size)
+	if n > 0 {
+		return e.changedError()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return localIO("read", e.from, e.path, err)
+	}
+	return e.intact(f)
 }
 
 // changedError is the one for both ends to give.
