@@ -39,7 +39,8 @@ udtcp cat HOST < file
 udtcp cat HOST:7000                         type to the other end, as netcat does`, plainStatuses)
 	cmd.Flags().BoolVar(&o.stay, "stay", false, "when standard input ends, go on receiving until the peer closes")
 	addCommonFlags(cmd, &o.commonOptions)
-	addLater(cmd, "message", "size=", "ttl=", "unordered", "null", "rendezvous", "secure", "identity=", "peer=", "compat=")
+	addLater(cmd, "message", "size=", "ttl=", "unordered", "null", "rendezvous", "secure", "identity=", "peer=")
+	addNoCompat(cmd)
 	a.command(cmd, &o.commonOptions, func() bool { return true }, func(ctx context.Context, args []string) error {
 		return runCat(ctx, a, o, args)
 	})

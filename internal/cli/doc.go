@@ -6,7 +6,8 @@
 // Main builds the commands (root.go) and runs one under a context that the first SIGINT or SIGTERM ends (signal.go).
 // Each command lives in a file of its own as newXCommand, an options struct and runX(ctx, app, options):
 //
-//	send, recv   files, directories and streams by package transfer (session.go runs one transfer over one link)
+//	send, recv   files, directories and streams by package transfer (session.go runs one transfer over one link;
+//	             compat.go is --compat sendfile)
 //	cat          standard input and output joined to a bare UDT stream
 //	perf         memory to memory (perf.go the command, perfwire.go what is said, perfrun.go who says it,
 //	             perfreport.go what is shown; emulate.go both ends here, over a simulated link)

@@ -22,6 +22,9 @@ var opposites = map[string]string{
 	"ipv4": "ipv6", "ipv6": "ipv4",
 }
 
+// envAnnotation marks flags that the environment set.
+const envAnnotation = "udtcp-env"
+
 // applyEnv sets from the environment every flag that the command line left alone. An empty variable counts as unset.
 func applyEnv(cmd *cobra.Command, lookup func(string) (string, bool)) error {
 	flags := cmd.Flags()
@@ -40,6 +43,10 @@ func applyEnv(cmd *cobra.Command, lookup func(string) (string, bool)) error {
 			// pflag's message names the flag; the cause is what follows it.
 			err = usageError("%s=%s: %w", envName(f.Name), quote(v), unwrapAll(e))
 		}
+		if f.Annotations == nil {
+			f.Annotations = map[string][]string{}
+		}
+		f.Annotations[envAnnotation] = []string{"true"}
 	})
 	return err
 }

@@ -26,6 +26,7 @@ type process struct {
 // options of a run; the zero value is a plain process.
 type procOptions struct {
 	net    *memNet
+	udp    bool // real UDT in place of net
 	stdin  io.Reader
 	stdout io.Writer // in place of the watched one
 	env    map[string]string
@@ -51,6 +52,9 @@ func start(t *testing.T, o procOptions, args ...string) *process {
 			return p.signals, sync.OnceFunc(func() { close(p.released) })
 		},
 		network: o.net,
+	}
+	if o.udp {
+		env.network = nil
 	}
 	if o.stdout != nil {
 		env.Stdout = o.stdout

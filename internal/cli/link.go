@@ -18,6 +18,8 @@ type link interface {
 	Stats(clear bool) stats
 	// Silence is how long nothing has come from the other end.
 	Silence() time.Duration
+	// Unacknowledged is how many packets were written and are not acknowledged.
+	Unacknowledged() int
 	// MSS is the packet size both ends agreed on, bytes.
 	MSS() int
 	// CongestionControl names what decides on the rate.

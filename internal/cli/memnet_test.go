@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -199,11 +201,13 @@ func (p *memPipe) Write(b []byte) (int, error) {
 }
 
 type memLink struct {
-	net           *memNet
-	in, out       *memPipe
-	local, remote netip.AddrPort
-	buffers       socketBuffers
-	tune          func(*stats) // changes what Stats says; nil: nothing
+	net            *memNet
+	in, out        *memPipe
+	local, remote  netip.AddrPort
+	mss            int // 0 is 1500
+	unacknowledged atomic.Int64
+	buffers        socketBuffers
+	tune           func(*stats) // changes what Stats says; nil: nothing
 }
 
 func (l *memLink) Read(b []byte) (int, error)  { return l.in.Read(b) }
@@ -237,8 +241,9 @@ func (l *memLink) Stats(bool) stats {
 }
 
 func (l *memLink) Silence() time.Duration           { return 0 }
+func (l *memLink) Unacknowledged() int              { return int(l.unacknowledged.Load()) }
 func (l *memLink) SocketBuffers() socketBuffers     { return l.buffers }
-func (l *memLink) MSS() int                         { return 1500 }
+func (l *memLink) MSS() int                         { return cmp.Or(l.mss, 1500) }
 func (l *memLink) CongestionControl() string        { return "bbr" }
 func (l *memLink) LocalAddr() net.Addr              { return net.UDPAddrFromAddrPort(l.local) }
 func (l *memLink) RemoteAddr() net.Addr             { return net.UDPAddrFromAddrPort(l.remote) }

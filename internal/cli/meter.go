@@ -28,6 +28,9 @@ func (m *meter) Write(p []byte) (int, error) {
 // moved is all that went either way so far, bytes.
 func (m *meter) moved() int64 { return m.in.Load() + m.out.Load() }
 
+// progress changes whenever something gets on: with every byte that crosses the link and every packet that is acknowledged.
+func (m *meter) progress() int64 { return m.moved() - int64(m.Unacknowledged()) }
+
 // stalled is the error of a run that the watchdog ended.
 func stalled(d time.Duration) error {
 	return fail(exitLost, "the other end is there but takes and gives nothing; --timeout sets how long to wait, 0 is for ever",

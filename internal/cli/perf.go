@@ -55,7 +55,8 @@ udtcp perf --emulate rate=500Mbit,rtt=100ms,loss=0.1%`,
 	f.Var(&o.emulate, "emulate", "both ends here, over a simulated link: rate=500Mbit,rtt=100ms,loss=0.1%")
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of tests until a signal")
-	addLater(cmd, "secure", "rendezvous", "identity=", "peer=", "compat=")
+	addLater(cmd, "secure", "rendezvous", "identity=", "peer=")
+	addNoCompat(cmd)
 	a.command(cmd, &o.commonOptions, func() bool { return false }, func(ctx context.Context, args []string) error {
 		if o.listen.set && (o.time != 0 || o.bytes != 0 || o.reverse || o.streams != 1) {
 			return usageError("-t, -n, -R and --streams are for the end that dials")

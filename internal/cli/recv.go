@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -30,17 +29,24 @@ recv --listen serves one sender and ends with that transfer's status; with -k it
 a signal, then finishes what is in flight and ends with 0 (each transfer's own outcome is told as it ends).
 The default port is 9000.
 
+With --compat sendfile it fetches the file NAME from UDT4's 'sendfile' server, or from 'udtcp send --listen --compat
+sendfile'. NAME is spelled as the server knows it; without -o the file is called by its last component here. The
+exchange has no digest, so that nothing proves the file to be the server's: a file appears under its name when as many
+bytes came as were announced, and recv prints its own digest, to compare by hand.
+
 This version does not encrypt or authenticate: whoever reaches the port can send. Listen on networks you trust, or
 inside a tunnel; --insecure says that you know and silences the warning.`,
 	}
 	describe(cmd, `
 udtcp recv [flags] --listen[=[HOST]:PORT]
-udtcp recv [flags] HOST[:PORT]`, `
+udtcp recv [flags] HOST[:PORT]
+udtcp recv [flags] --compat sendfile HOST[:PORT] NAME`, `
 udtcp recv --listen
 udtcp recv --listen :7000 -o /srv/incoming/
 udtcp recv --listen -o - | tar x
 udtcp recv -k --listen --json >> log
-udtcp recv HOST:7000                        dial a listening sender: udtcp send --listen :7000 PATH`, transferStatuses)
+udtcp recv HOST:7000                        dial a listening sender: udtcp send --listen :7000 PATH
+udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'sendfile'`, transferStatuses)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "",
 		"`PATH` to write to: a directory (existing or ending in /), a file, - for standard output")
@@ -51,16 +57,31 @@ udtcp recv HOST:7000                        dial a listening sender: udtcp send 
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of senders until a signal")
 	addLater(cmd, append([]string{"max-sessions="}, laterFileFlags...)...)
 	a.command(cmd, &o.commonOptions, func() bool { return o.output == "-" }, func(ctx context.Context, args []string) error {
+		if f.Changed("max-size") && o.maxSize == 0 {
+			return usageError("--max-size must be more than 0")
+		}
+		if o.compat {
+			if err := checkCompat(cmd); err != nil {
+				return err
+			}
+			return runFetch(ctx, a, o, args)
+		}
 		keep, err := o.keeps(cmd)
 		if err != nil {
 			return err
 		}
-		if f.Changed("max-size") && o.maxSize == 0 {
-			return usageError("--max-size must be more than 0")
-		}
 		return runRecv(ctx, a, o, keep, args)
 	})
 	return cmd
+}
+
+// destination is where to put what comes, by the flags.
+func (o *recvOptions) destination(a *app) (ro transfer.RecvOptions, stdout bool) {
+	ro = transfer.RecvOptions{Overwrite: o.overwrite, MaxSize: o.maxSize, Digest: transfer.Digest(o.digest), Software: software()}
+	if ro.Dir, ro.File, stdout = transfer.Destination(o.output); stdout {
+		ro.Stdout = a.env.Stdout
+	}
+	return ro, stdout
 }
 
 func runRecv(ctx context.Context, a *app, o *recvOptions, preserve bool, args []string) error {
@@ -68,15 +89,10 @@ func runRecv(ctx context.Context, a *app, o *recvOptions, preserve bool, args []
 	if err != nil {
 		return err
 	}
-	ro := transfer.RecvOptions{
-		Overwrite: o.overwrite, Preserve: preserve, MaxSize: o.maxSize, Digest: transfer.Digest(o.digest), Software: software(),
-	}
-	var stdout bool
-	if ro.Dir, ro.File, stdout = transfer.Destination(o.output); stdout {
-		ro.Stdout = a.env.Stdout
-		if o.keepOpen {
-			return usageError("standard output can take one transfer: -k and -o - exclude each other")
-		}
+	ro, stdout := o.destination(a)
+	ro.Preserve = preserve
+	if stdout && o.keepOpen {
+		return usageError("standard output can take one transfer: -k and -o - exclude each other")
 	}
 	// Before a sender is kept waiting for nothing.
 	if err := transfer.CheckDestination(ro); err != nil {
@@ -86,10 +102,10 @@ func runRecv(ctx context.Context, a *app, o *recvOptions, preserve bool, args []
 		growPipe(a.env.Stdout)
 	}
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, verb: "received"}
-	c.run = func(ctx context.Context, conn io.ReadWriteCloser, h hooks) (transfer.Result, error) {
+	c.run = func(ctx context.Context, m *meter, h hooks) (transfer.Result, error) {
 		ro := ro
 		ro.Progress, ro.OnFile, ro.OnMessage = h.progress, h.onFile, h.onMessage
-		return transfer.Recv(ctx, conn, ro)
+		return transfer.Recv(ctx, m, ro)
 	}
 	return c.start(ctx, a)
 }

@@ -63,6 +63,22 @@ func TestUsageErrors(t *testing.T) {
 		{"perf -t 25h host", "-t must"},
 		{"perf --bind :5 --streams 2 host", "leave the port out"},
 		{"version x", "no arguments"},
+		{"send --compat=ftp --listen f", `--compat "ftp": there is only sendfile`},
+		{"cat --compat=sendfile host", `--compat "sendfile": it is for send and recv`},
+		{"perf --compat=sendfile host", "it is for send and recv"},
+		{"send --compat=sendfile host f", "waits to be asked: give --listen"},
+		{"send --compat=sendfile --listen", "nothing to serve"},
+		{"send --compat=sendfile --listen -", "standard input has no name"},
+		{"send --compat=sendfile --listen .", `"." is a directory`},
+		{"send --compat=sendfile --listen -r f", "--recursive and --compat sendfile exclude each other"},
+		{"send --compat=sendfile --listen --no-preserve f", "neither mode nor time"},
+		{"send --compat=sendfile -k host f", "-k needs --listen"},
+		{"recv --compat=sendfile --listen f", "dials the server"},
+		{"recv --compat=sendfile", "where to"},
+		{"recv --compat=sendfile host", "which file"},
+		{"recv --compat=sendfile host a b", `fetches one file: what is "b" for`},
+		{"recv --compat=sendfile host dir/", "it is empty.*\\n.*-o FILE"},
+		{"recv --compat=sendfile -p host a", "neither mode nor time"},
 	} {
 		p := run(t, procOptions{}, strings.Fields(tc.args)...)
 		if p.code != 2 {
@@ -83,8 +99,8 @@ func TestUsageErrors(t *testing.T) {
 // What the contract has and this version has not is refused by name, by flag and by variable alike.
 func TestLaterFlags(t *testing.T) {
 	for cmd, flags := range map[string]string{
-		"send": "--no-resume --verify --exclude=x --files-from=x -n --dry-run -0 --links --rendezvous --identity=x --peer=x --compat=sendfile --checksum",
-		"recv": "--no-resume --verify --rendezvous --identity=x --peer=x --compat=sendfile --max-sessions=3",
+		"send": "--no-resume --verify --exclude=x --files-from=x -n --dry-run -0 --links --rendezvous --identity=x --peer=x --checksum",
+		"recv": "--no-resume --verify --rendezvous --identity=x --peer=x --max-sessions=3",
 		"cat":  "--message --size=5 --ttl=1s --unordered --null --rendezvous --secure --identity=x",
 		"perf": "--secure --rendezvous --identity=x",
 	} {

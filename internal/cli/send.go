@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -21,11 +20,12 @@ type fileOptions struct {
 	recursive            bool
 	preserve, noPreserve bool
 	digest               digestValue
+	compat               compatValue
 }
 
 // laterFileFlags are the flags of files that resume, selection and encryption will bring.
 var laterFileFlags = []string{
-	"no-resume", "verify", "exclude=", "files-from=", "0,null", "n,dry-run", "checksum", "links", "rendezvous", "identity=", "peer=", "compat=",
+	"no-resume", "verify", "exclude=", "files-from=", "0,null", "n,dry-run", "checksum", "links", "rendezvous", "identity=", "peer=",
 }
 
 func addFileFlags(cmd *cobra.Command, o *fileOptions) {
@@ -35,6 +35,7 @@ func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f.BoolVarP(&o.preserve, "preserve", "p", true, "keep mode and modification time")
 	f.BoolVar(&o.noPreserve, "no-preserve", false, "do not keep them")
 	f.Var(&o.digest, "digest", "digest to print: blake3 or sha256")
+	f.Var(&o.compat, "compat", "sendfile: speak with UDT4's own programs; neither verified nor encrypted")
 }
 
 // keeps says whether mode and time are kept: --no-preserve wins over the default, not over -p.
@@ -69,6 +70,11 @@ func newSendCommand(a *app) *cobra.Command {
 PATH is a file, a directory (sent with all it holds, under its own name), or - for standard input.
 send ends with 0 only once the receiver has everything, verified and durable.
 
+With --listen --compat sendfile it serves files to UDT4's 'recvfile' programs, or to 'udtcp recv --compat sendfile': the
+files named and no others, each by its PATH as given or by the last component of that where no other file shares it.
+The exchange has no digest and no receipt. send prints its own digest, to compare by hand, and ends with 0 once the
+other end has acknowledged every byte.
+
 The address of --listen may follow it as a word of its own if it has the form [HOST]:PORT; a file with such a name is
 written ./NAME. The default port is 9000.
 
@@ -77,16 +83,24 @@ inside a tunnel; --insecure says that you know and silences the warning.`,
 	}
 	describe(cmd, `
 udtcp send [flags] HOST[:PORT] PATH...
-udtcp send [flags] --listen[=[HOST]:PORT] PATH...`, `
+udtcp send [flags] --listen[=[HOST]:PORT] PATH...
+udtcp send [flags] --listen[=[HOST]:PORT] --compat sendfile FILE...`, `
 udtcp send backup.example.org photos/ notes.txt
 udtcp send --bwlimit 800Mbit [2001:db8::7]:7000 disk.img
 tar c . | udtcp send HOST -
-udtcp send --listen :7000 disk.img          the receiver dials: udtcp recv HOST:7000`, transferStatuses)
+udtcp send --listen :7000 disk.img          the receiver dials: udtcp recv HOST:7000
+udtcp send -k --listen --compat sendfile disk.img    UDT4's 'recvfile HOST 9000 disk.img COPY' fetches it`, transferStatuses)
 	addFileFlags(cmd, &o.fileOptions)
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(cmd.Flags(), &o.commonOptions, "with --listen: serve any number of receivers until a signal")
 	addLater(cmd, laterFileFlags...)
 	a.command(cmd, &o.commonOptions, func() bool { return false }, func(ctx context.Context, args []string) error {
+		if o.compat {
+			if err := checkCompat(cmd); err != nil {
+				return err
+			}
+			return runServe(ctx, a, o, args)
+		}
 		keep, err := o.keeps(cmd)
 		if err != nil {
 			return err
@@ -121,10 +135,10 @@ func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []
 		growPipe(a.env.Stdin)
 	}
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{in: stdin}, verb: "sent"}
-	c.run = func(ctx context.Context, conn io.ReadWriteCloser, h hooks) (transfer.Result, error) {
+	c.run = func(ctx context.Context, m *meter, h hooks) (transfer.Result, error) {
 		so := so
 		so.Progress, so.OnFile, so.OnMessage = h.progress, h.onFile, h.onMessage
-		return transfer.Send(ctx, conn, so)
+		return transfer.Send(ctx, m, so)
 	}
 	return c.start(ctx, a)
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
 	"sync"
 	"time"
 
@@ -16,8 +15,8 @@ type hooks struct {
 	onMessage func(string)
 }
 
-// exchange is one call of transfer.Send or transfer.Recv.
-type exchange func(ctx context.Context, conn io.ReadWriteCloser, h hooks) (transfer.Result, error)
+// exchange is one call of transfer.Send, transfer.Recv or their like for UDT4's exchange.
+type exchange func(ctx context.Context, m *meter, h hooks) (transfer.Result, error)
 
 // transferCommand is what send and recv have in common once their options are read.
 type transferCommand struct {
@@ -25,12 +24,17 @@ type transferCommand struct {
 	ep      endpoint
 	carries payload
 	verb    string // "sent", "received"
+	caution string // what to warn of, if it is not that of every transfer
 	run     exchange
+	armed   func(p *transfer.Progress) bool // whether something should be moving; nil: see mustMove
 }
 
 // start warns, connects and runs the transfer, or with -k any number of them.
 func (c *transferCommand) start(ctx context.Context, a *app) error {
-	if !c.o.insecure {
+	switch {
+	case c.caution != "":
+		a.out.warn("%s", c.caution)
+	case !c.o.insecure:
 		a.out.warn("this version does not encrypt or authenticate yet: anyone on the path can read and change what is sent (--insecure accepts that)")
 	}
 	if !c.o.keepOpen {
@@ -77,7 +81,7 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 		onMessage: func(line string) { a.out.warn("%s%s", who, line) },
 	}
 	m := &meter{link: l}
-	ctx, stopWatch := watchProgress(ctx, c.o.timeout, m.moved, func() bool { return c.mustMove(m, h.progress) }, l.Silence)
+	ctx, stopWatch := watchProgress(ctx, c.o.timeout, m.progress, func() bool { return c.mustMove(m, h.progress) }, l.Silence)
 	stopReport := a.report(l, peer, c.carries, func() sample {
 		return sample{
 			bytes: h.progress.Bytes(), total: h.progress.Total(),
@@ -114,6 +118,9 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 // the receiver's disk may take its time to make them durable: then only the connection itself knows whether the other end
 // is still alive.
 func (c *transferCommand) mustMove(m *meter, p *transfer.Progress) bool {
+	if c.armed != nil {
+		return c.armed(p)
+	}
 	if m.in.Load() == 0 {
 		return true
 	}

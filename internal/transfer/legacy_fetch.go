@@ -112,7 +112,7 @@ func (f *fetch) ask() (int64, error) {
 		return 0, foreignLegacy(b[:], "start 'udtcp send --listen --compat sendfile' or UDT4's sendfile there")
 	case size == legacyAbsent:
 		return 0, &Error{
-			Kind: KindRemoteIO, Op: "fetch", Path: f.name, Msg: "the server does not have it, or cannot read it",
+			Kind: KindRemoteIO, Path: f.name, Msg: "there is no such file to be had",
 			Hint: "check the name: it must be spelled as the server knows it", Remote: true,
 		}
 	}

@@ -153,7 +153,9 @@ func readError(end proto.End) error {
 }
 
 // Write implements net.Conn. It returns when everything is in the send buffer,
-// not when it has arrived; Close waits for that.
+// not when it has arrived; Close waits for that. What is written first on a
+// connection begins a packet and fills it before another is begun, so that up
+// to MSS-44 bytes of one Write travel together there.
 func (c *Conn) Write(p []byte) (int, error) { return c.write(load{bytes: p}) }
 
 // A load is what is to be put into the send buffer: bytes, or a stage of
@@ -344,6 +346,13 @@ func (c *Conn) Silence() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now().Sub(c.p.LastHeard())
+}
+
+// Unacknowledged is how many packets were written and are not acknowledged.
+func (c *Conn) Unacknowledged() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.p.Unacknowledged()
 }
 
 // MSS returns the negotiated packet size in bytes, headers included.

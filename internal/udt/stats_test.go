@@ -118,12 +118,18 @@ func TestStatsOfFullBuffers(t *testing.T) {
 		client.SetWriteDeadline(time.Now().Add(time.Second))
 		_, err := writeCall(client)
 		wantDeadline(t, err)
+		if n := client.Unacknowledged(); n < 40 {
+			t.Errorf("%d packets not acknowledged", n)
+		}
 		snd, rcv := client.Stats(false), server.Stats(false)
 		if snd.ByteAvailSndBuf > 2*1500 || rcv.ByteAvailRcvBuf > 2*1500 || snd.PktFlowWindow > 2 {
 			t.Errorf("room to send %d, to receive %d, flow window %d", snd.ByteAvailSndBuf, rcv.ByteAvailRcvBuf, snd.PktFlowWindow)
 		}
 		go discard(server)
 		<-time.After(5 * time.Second)
+		if n := client.Unacknowledged(); n != 0 {
+			t.Errorf("%d packets not acknowledged", n)
+		}
 		snd, rcv = client.Stats(false), server.Stats(false)
 		if snd.ByteAvailSndBuf < 40*1500 || rcv.ByteAvailRcvBuf < 40*1500 || snd.PktFlowWindow < 40 {
 			t.Errorf("room to send %d, to receive %d, flow window %d", snd.ByteAvailSndBuf, rcv.ByteAvailRcvBuf, snd.PktFlowWindow)

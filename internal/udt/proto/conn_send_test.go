@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -34,6 +35,25 @@ func TestFlowWindow(t *testing.T) {
 	s.ack(3, 20, 1<<32-1) // an absurd window is cut to our own
 	if s.c.flowEnd != 20+8192 {
 		t.Errorf("flow window up to %d", s.c.flowEnd)
+	}
+}
+
+// The first Write begins a packet and fills it: UDT4's file programs take what
+// begins a connection with one receive call, which gives what one packet has.
+func TestFirstWriteIsOnePacket(t *testing.T) {
+	for n, want := range map[int][]int{1: {1}, 1027: {1027}, 1456: {1456}, 1457: {1456, 1}} {
+		s := newConnectedScript(t, testConfig(1))
+		s.c.Write(0, make([]byte, n))
+		s.step()
+		var got []int
+		for _, p := range s.take() {
+			if d, ok := ParseData(p.b); ok {
+				got = append(got, len(d.Payload))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d bytes left in packets of %d, want %d", n, got, want)
+		}
 	}
 }
 
