@@ -80,7 +80,9 @@ func runServe(ctx context.Context, a *app, o *sendOptions, args []string) error 
 	}
 	o.drain = true // the watchdog sees what is acknowledged, so a client may be slow
 	c := &transferCommand{o: &o.commonOptions, ep: ep, verb: "sent", caution: compatCaution}
-	c.armed = func(*transfer.Progress) bool { return true }
+	c.armed = func(m *meter, p *transfer.Progress) bool {
+		return p.Total() < 0 || p.Bytes() < p.Total() || m.Unacknowledged() > 0
+	}
 	c.run = func(ctx context.Context, m *meter, h hooks) (transfer.Result, error) {
 		so := transfer.SendOptions{Digest: transfer.Digest(o.digest), Progress: h.progress, OnFile: h.onFile, OnMessage: h.onMessage}
 		return transfer.ServeLegacy(ctx, m, exports, so)
@@ -111,7 +113,7 @@ func runFetch(ctx context.Context, a *app, o *recvOptions, args []string) error 
 		growPipe(a.env.Stdout)
 	}
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, verb: "received", caution: compatCaution}
-	c.armed = func(p *transfer.Progress) bool {
+	c.armed = func(_ *meter, p *transfer.Progress) bool {
 		total := p.Total()
 		return total < 0 || !stdout && p.Bytes() < total
 	}

@@ -26,7 +26,7 @@ type transferCommand struct {
 	verb    string // "sent", "received"
 	caution string // what to warn of, if it is not that of every transfer
 	run     exchange
-	armed   func(p *transfer.Progress) bool // whether something should be moving; nil: see mustMove
+	armed   func(m *meter, p *transfer.Progress) bool // whether something should be moving; nil: see mustMove
 }
 
 // start warns, connects and runs the transfer, or with -k any number of them.
@@ -119,7 +119,7 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 // is still alive.
 func (c *transferCommand) mustMove(m *meter, p *transfer.Progress) bool {
 	if c.armed != nil {
-		return c.armed(p)
+		return c.armed(m, p)
 	}
 	if m.in.Load() == 0 {
 		return true

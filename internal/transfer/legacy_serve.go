@@ -79,8 +79,8 @@ type server struct {
 }
 
 // ServeLegacy answers one client of UDT4's sendfile exchange with one of the exports. Of o it takes Digest, Progress and
-// OnFile. It returns nil once conn's Close says that the client's end has acknowledged every byte; the exchange has no
-// other receipt. Progress counts what conn has taken. A client that asks for anything else is told that it cannot be
+// OnFile. It returns nil once the client's end has acknowledged every byte, as conn's Close says, and unless the client
+// then breaks off instead of closing; the exchange has no other receipt. Progress counts what conn has taken. A client that asks for anything else is told that it cannot be
 // had, which is KindPolicy; one that leaves before it has acknowledged everything that was written, KindUnknown. A file
 // that changes while it is sent is KindIntegrity: the client gets less than was announced.
 //
@@ -136,7 +136,7 @@ func (s *server) run() error {
 	if err != nil {
 		return err
 	}
-	if err := s.conn.Close(); err != nil {
+	if err := s.farewell(); err != nil {
 		e := lost("after everything was sent, but before the client had acknowledged it", err)
 		e.Kind, e.Hint = KindUnknown, "see whether the client has the whole file"
 		return e
@@ -169,6 +169,21 @@ func (s *server) request() (string, error) {
 		return "", lost("before the client said what it wants", err)
 	}
 	return string(name), nil
+}
+
+// farewell closes the connection, after the client if that closes soon: UDT4's recvfile fails on an empty file when the
+// connection is closed already, and from a client that breaks off although it has everything we learn that it failed.
+func (s *server) farewell() error {
+	closed := make(chan error, 1)
+	late := time.AfterFunc(partPatience, func() { closed <- s.conn.Close() })
+	_, err := io.Copy(io.Discard, s.conn)
+	if !late.Stop() {
+		return <-closed
+	}
+	if err != nil {
+		return err
+	}
+	return s.conn.Close()
 }
 
 // deny tells the client that it cannot have the file. Why is for this end alone.

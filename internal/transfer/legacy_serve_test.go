@@ -238,12 +238,54 @@ func TestServeLegacyEnds(t *testing.T) {
 		t.Errorf("given up: %v", err)
 	}
 
+	// A client that has every byte and breaks off.
+	w = newWire(8 << 20)
+	w.a.out.alter = func(at int64, b []byte) {
+		if at+int64(len(b)) == 3*legacyBlock+8 {
+			go w.cut()
+		}
+	}
+	if _, err := w.b.Write(ask); err != nil {
+		t.Fatal(err)
+	}
+	res, err = ServeLegacy(t.Context(), w.a, x, SendOptions{})
+	wantKind(t, err, KindUnknown)
+	if res.Files != 0 || res.Digest != "" {
+		t.Errorf("%+v", res)
+	}
+
 	conn := &closeFails{recorded{Reader: bytes.NewReader(ask)}}
 	files := 0
 	res, err = ServeLegacy(t.Context(), conn, x, SendOptions{OnFile: func(FileDone) { files++ }})
 	wantKind(t, err, KindUnknown)
 	if res.Files != 0 || res.Digest != "" || files != 0 {
 		t.Errorf("%+v, %d files", res, files)
+	}
+}
+
+// TestServeLegacyClosesLast: the client is given the time to close first, but not for ever.
+func TestServeLegacyClosesLast(t *testing.T) {
+	path, _ := oneFile(t, nil)
+	x, err := NewExports([]string{path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for client, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: partPatience} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWire(1 << 16)
+			if _, err := w.b.Write(legacyRequest("f")); err != nil {
+				t.Fatal(err)
+			}
+			stop := time.AfterFunc(client, func() { _ = w.b.Close() })
+			defer stop.Stop()
+			began := time.Now()
+			if _, err := ServeLegacy(t.Context(), w.a, x, SendOptions{}); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("closed after %v, want %v", took, want)
+			}
+		})
 	}
 }
 

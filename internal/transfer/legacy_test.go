@@ -169,19 +169,21 @@ func TestLegacyMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, spoil := range map[string]func() error{
-		"removed":     func() error { return os.Remove(path) },
-		"a directory": func() error { return os.Mkdir(path, 0o755) },
+	for _, c := range []struct {
+		name  string
+		spoil func() error
+		kind  Kind
+	}{
+		{"removed", func() error { return os.Remove(path) }, KindLocalIO},
+		{"a directory", func() error { return os.Mkdir(path, 0o755) }, KindIntegrity},
 	} {
-		if err := spoil(); err != nil {
+		if err := c.spoil(); err != nil {
 			t.Fatal(err)
 		}
 		answer, err := serveTo(t, x, legacyRequest(path))
-		if KindOf(err) != KindLocalIO && KindOf(err) != KindIntegrity {
-			t.Errorf("%s: %v", name, err)
-		}
+		wantKind(t, err, c.kind)
 		if !bytes.Equal(answer, legacyAnswer(-1)) {
-			t.Errorf("%s: the answer is %x", name, answer)
+			t.Errorf("%s: the answer is %x", c.name, answer)
 		}
 	}
 	if got := names(t, dst); len(got) != 0 {

@@ -40,6 +40,7 @@ func TestInterop(t *testing.T) {
 		{"StalledReader", testStalledReader},
 		{"SlowReader", testSlowReader},
 		{"NonBlockingPeer", testNonBlockingPeer},
+		{"Sendfile", testSendfile},
 
 		{"ServerSpeaksFirst", testServerSpeaksFirst},
 		{"LostFinalResponse", testLostFinalResponse},

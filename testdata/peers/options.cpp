@@ -26,12 +26,15 @@ const char kUsage[] =
     "  listenfirst  receive --bytes, then send --bytes, then close\n"
     "  take         receive --bytes, then close without waiting for the peer\n"
     "  hold         neither send nor receive; close when stdin gives a line or ends\n"
+    "  sendfile     serve one file as UDT4's sendfile program does\n"
+    "  recvfile     fetch --name into --file as UDT4's recvfile program does\n"
     "  badfile      libudt's recvfile into a path that cannot exist (sends a peer error)\n"
     "\n"
     "what is sent:\n"
     "  --bytes N  --seconds T  --seed S (connection i sends seed S+i)\n"
     "  --rseed R (check what comes against seed R+i)  --raw (no generating, no digest)\n"
     "  --block N (bytes a call)  --dgram  --msg N  --ttl MS  --inorder\n"
+    "  --name NAME  --file PATH (recvfile)\n"
     "how:\n"
     "  --conns K (at the same time)  --share (dial: from one UDP port)  --nonblock\n"
     "  --bind HOST --port P --backlog N (serve)  --linger S\n"
@@ -48,7 +51,7 @@ const char kUsage[] =
 enum Flag {
   kBytes = 256, kSeconds, kSeed, kRseed, kRaw, kBlock, kDgram, kMsg, kTtl, kInorder,
   kConns, kShare, kNonblock, kBind, kPort, kBacklog, kLinger, kMss, kFc, kSndbuf, kRcvbuf,
-  kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode,
+  kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode, kName, kFile,
 };
 
 const option kFlags[] = {
@@ -81,14 +84,19 @@ const option kFlags[] = {
     {"stall-at", required_argument, nullptr, kStallAt},
     {"abort-after", required_argument, nullptr, kAbortAfter},
     {"limit", required_argument, nullptr, kLimit},
+    {"name", required_argument, nullptr, kName},
+    {"file", required_argument, nullptr, kFile},
     {nullptr, 0, nullptr, 0},
 };
 
 bool known_mode(const std::string& m) {
-  for (const char* k : {"sink", "source", "echo", "both", "speakfirst", "listenfirst", "take", "hold", "badfile"})
+  for (const char* k : {"sink", "source", "echo", "both", "speakfirst", "listenfirst", "take", "hold", "badfile",
+                        "sendfile", "recvfile"})
     if (m == k) return true;
   return false;
 }
+
+bool moves_file(const std::string& m) { return m == "sendfile" || m == "recvfile"; }
 
 bool number(const char* text, int64_t lowest, int64_t highest, int64_t& out) {
   char* end = nullptr;
@@ -148,6 +156,8 @@ bool apply(int flag, const char* arg, Options& o) {
     case kStallAt: return number(arg, 0, INT64_MAX, o.stall_at);
     case kAbortAfter: return number(arg, 0, INT64_MAX, o.abort_after);
     case kLimit: return small(arg, 1, o.limit);
+    case kName: o.name = arg; return true;
+    case kFile: o.file = arg; return true;
   }
   return false;
 }
@@ -179,12 +189,21 @@ bool parse_options(int argc, char** argv, Options& o) {
   } else if (argc != optind) {
     return usage();
   }
-  if (o.bytes < 0 && o.seconds == 0 && o.mode != "sink" && o.mode != "echo" && o.mode != "hold" && o.mode != "badfile") {
+  if (o.bytes < 0 && o.seconds == 0 && o.mode != "sink" && o.mode != "echo" && o.mode != "hold" && o.mode != "badfile" &&
+      !moves_file(o.mode)) {
     fprintf(stderr, "udtpeer: mode %s needs --bytes%s\n", o.mode.c_str(), o.mode == "source" ? " or --seconds" : "");
     return false;
   }
   if (o.dgram && o.mode != "sink" && o.mode != "source" && o.mode != "hold") {
     fprintf(stderr, "udtpeer: --dgram knows only sink, source and hold\n");
+    return false;
+  }
+  if (moves_file(o.mode) && o.nonblock) {
+    fprintf(stderr, "udtpeer: mode %s blocks\n", o.mode.c_str());
+    return false;
+  }
+  if (o.mode == "recvfile" && (o.name.empty() || o.file.empty())) {
+    fprintf(stderr, "udtpeer: mode recvfile needs --name and --file\n");
     return false;
   }
   return true;

@@ -18,6 +18,7 @@ struct Options {
   bool check = false;        // compare what comes with rseed plus the index
   uint64_t rseed = 0;
   bool raw = false;          // benchmark: neither generate nor digest
+  std::string name, file;    // recvfile: what to ask for, where to write it
   int conns = 1;
   bool share = false;        // dial: all connections from one UDP port
   bool nonblock = false;     // non-blocking connect, send and receive over UDT's epoll

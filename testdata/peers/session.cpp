@@ -15,6 +15,7 @@
 
 #include "link.h"
 #include "pattern.h"
+#include "sendfile.h"
 
 namespace {
 
@@ -49,6 +50,10 @@ class Session {
       r_.ok = receive_all() && send_all();
     } else if (o_.mode == "take") {
       r_.ok = receive_all();
+    } else if (o_.mode == "sendfile") {
+      r_.ok = serve_file(link_.socket(), r_);
+    } else if (o_.mode == "recvfile") {
+      r_.ok = fetch_file(link_.socket(), o_, r_);
     } else if (o_.mode == "hold") {
       wait_for_stdin();
       r_.ok = true;
