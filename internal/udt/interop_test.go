@@ -41,6 +41,8 @@ func TestInterop(t *testing.T) {
 		{"SlowReader", testSlowReader},
 		{"NonBlockingPeer", testNonBlockingPeer},
 		{"Sendfile", testSendfile},
+		{"PyUDT", testPyUDT},
+		{"PyUDTPerfmon", testPyUDTPerfmon},
 
 		{"ServerSpeaksFirst", testServerSpeaksFirst},
 		{"LostFinalResponse", testLostFinalResponse},

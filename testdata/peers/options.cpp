@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 
 namespace {
 
@@ -24,6 +25,7 @@ const char kUsage[] =
     "  both         send --bytes and receive --bytes at the same time, then close\n"
     "  speakfirst   send --bytes, then receive --bytes, then close\n"
     "  listenfirst  receive --bytes, then send --bytes, then close\n"
+    "  talk         send and receive by turns as --turns says, then close\n"
     "  take         receive --bytes, then close without waiting for the peer\n"
     "  hold         neither send nor receive; close when stdin gives a line or ends\n"
     "  sendfile     serve one file as UDT4's sendfile program does\n"
@@ -34,7 +36,7 @@ const char kUsage[] =
     "  --bytes N  --seconds T  --seed S (connection i sends seed S+i)\n"
     "  --rseed R (check what comes against seed R+i)  --raw (no generating, no digest)\n"
     "  --block N (bytes a call)  --dgram  --msg N  --ttl MS  --inorder\n"
-    "  --name NAME  --file PATH (recvfile)\n"
+    "  --turns N,-M,... (talk: send N bytes, receive M, ...)  --name NAME  --file PATH (recvfile)\n"
     "how:\n"
     "  --conns K (at the same time)  --share (dial: from one UDP port)  --nonblock\n"
     "  --bind HOST --port P --backlog N (serve)  --linger S\n"
@@ -51,7 +53,7 @@ const char kUsage[] =
 enum Flag {
   kBytes = 256, kSeconds, kSeed, kRseed, kRaw, kBlock, kDgram, kMsg, kTtl, kInorder,
   kConns, kShare, kNonblock, kBind, kPort, kBacklog, kLinger, kMss, kFc, kSndbuf, kRcvbuf,
-  kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode, kName, kFile,
+  kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode, kName, kFile, kTurns,
 };
 
 const option kFlags[] = {
@@ -84,6 +86,7 @@ const option kFlags[] = {
     {"stall-at", required_argument, nullptr, kStallAt},
     {"abort-after", required_argument, nullptr, kAbortAfter},
     {"limit", required_argument, nullptr, kLimit},
+    {"turns", required_argument, nullptr, kTurns},
     {"name", required_argument, nullptr, kName},
     {"file", required_argument, nullptr, kFile},
     {nullptr, 0, nullptr, 0},
@@ -91,7 +94,7 @@ const option kFlags[] = {
 
 bool known_mode(const std::string& m) {
   for (const char* k : {"sink", "source", "echo", "both", "speakfirst", "listenfirst", "take", "hold", "badfile",
-                        "sendfile", "recvfile"})
+                        "sendfile", "recvfile", "talk"})
     if (m == k) return true;
   return false;
 }
@@ -122,6 +125,16 @@ bool seed(const char* text, uint64_t& out) {
   if (!number(text, 0, INT64_MAX, v)) return false;
   out = static_cast<uint64_t>(v);
   return true;
+}
+
+bool turns(const char* text, std::vector<int64_t>& out) {
+  std::stringstream in(text);
+  for (std::string turn; std::getline(in, turn, ',');) {
+    int64_t v;
+    if (!number(turn.c_str(), -INT32_MAX, INT32_MAX, v)) return false;
+    out.push_back(v);
+  }
+  return !out.empty();
 }
 
 bool apply(int flag, const char* arg, Options& o) {
@@ -156,6 +169,7 @@ bool apply(int flag, const char* arg, Options& o) {
     case kStallAt: return number(arg, 0, INT64_MAX, o.stall_at);
     case kAbortAfter: return number(arg, 0, INT64_MAX, o.abort_after);
     case kLimit: return small(arg, 1, o.limit);
+    case kTurns: return turns(arg, o.turns);
     case kName: o.name = arg; return true;
     case kFile: o.file = arg; return true;
   }
@@ -190,7 +204,7 @@ bool parse_options(int argc, char** argv, Options& o) {
     return usage();
   }
   if (o.bytes < 0 && o.seconds == 0 && o.mode != "sink" && o.mode != "echo" && o.mode != "hold" && o.mode != "badfile" &&
-      !moves_file(o.mode)) {
+      o.mode != "talk" && !moves_file(o.mode)) {
     fprintf(stderr, "udtpeer: mode %s needs --bytes%s\n", o.mode.c_str(), o.mode == "source" ? " or --seconds" : "");
     return false;
   }
@@ -200,6 +214,10 @@ bool parse_options(int argc, char** argv, Options& o) {
   }
   if (moves_file(o.mode) && o.nonblock) {
     fprintf(stderr, "udtpeer: mode %s blocks\n", o.mode.c_str());
+    return false;
+  }
+  if (o.mode == "talk" && o.turns.empty()) {
+    fprintf(stderr, "udtpeer: mode talk needs --turns\n");
     return false;
   }
   if (o.mode == "recvfile" && (o.name.empty() || o.file.empty())) {

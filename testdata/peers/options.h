@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 struct Options {
   bool serve = false;        // serve or dial
@@ -18,6 +19,7 @@ struct Options {
   bool check = false;        // compare what comes with rseed plus the index
   uint64_t rseed = 0;
   bool raw = false;          // benchmark: neither generate nor digest
+  std::vector<int64_t> turns;  // talk: bytes to send, negative: to receive
   std::string name, file;    // recvfile: what to ask for, where to write it
   int conns = 1;
   bool share = false;        // dial: all connections from one UDP port

@@ -48,6 +48,8 @@ class Session {
       r_.ok = send_all() && receive_all();
     } else if (o_.mode == "listenfirst") {
       r_.ok = receive_all() && send_all();
+    } else if (o_.mode == "talk") {
+      r_.ok = talk();
     } else if (o_.mode == "take") {
       r_.ok = receive_all();
     } else if (o_.mode == "sendfile") {
@@ -82,6 +84,32 @@ class Session {
   bool ended() const {
     return r_.code == CUDTException::ECONNLOST || r_.code == CUDTException::EINVSOCK ||
            r_.code == CUDTException::ENOCONN;
+  }
+
+  bool talk() {
+    for (int64_t n : o_.turns) {
+      if (n > 0 ? !send_next(n) : !receive_next(-n)) return false;
+    }
+    return true;
+  }
+
+  bool send_next(int64_t n) {
+    std::vector<char> block(n);
+    out_.fill(block.data(), block.size());
+    sent_.add(block.data(), block.size());
+    int code = link_.send(block.data(), static_cast<int>(n));
+    if (code != 0) return failed(code);
+    r_.sent += n;
+    return true;
+  }
+
+  bool receive_next(int64_t n) {
+    std::vector<char> block(n);
+    int got = 0;
+    for (int64_t have = 0; have < n; have += got) {
+      if (!receive(block.data(), static_cast<int>(n - have), got)) return false;
+    }
+    return true;
   }
 
   bool send_all() {
