@@ -198,6 +198,35 @@ func TestAcknowledgedIsProgress(t *testing.T) {
 	})
 }
 
+// So is it for a server that has written everything.
+func TestCompatSlowClient(t *testing.T) {
+	dir := t.TempDir()
+	src := writeFile(t, dir, "a", []byte("hello"))
+	for _, c := range []struct {
+		acknowledges bool
+		code         int
+	}{{true, 0}, {false, 5}} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newMemNet()
+			s := start(t, procOptions{net: n}, "send", "--listen=:1", "--compat=sendfile", "--timeout", "1s", src)
+			s.listening()
+			client, server := n.memLinks()
+			server.unacknowledged.Store(100)
+			n.listeners[1].queue <- server
+			if _, err := client.Write(append(binary.LittleEndian.AppendUint32(nil, 1), 'a')); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 { // less than the server waits for the client to close first
+				<-time.After(time.Second / 2)
+				if c.acknowledges {
+					server.unacknowledged.Add(-1)
+				}
+			}
+			s.ends(c.code)
+		})
+	}
+}
+
 // dialUDT connects to a process of the test.
 func dialUDT(t *testing.T, port string, cfg *udt.Config) *udt.Conn {
 	t.Helper()
