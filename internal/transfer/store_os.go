@@ -206,6 +206,10 @@ func (f *osFolder) claim(file *os.File, part string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if linksOf(opened) > 1 {
+		// An earlier receiver died between giving it its final name and taking this one away: it is that file now.
+		return false, f.root.Remove(part)
+	}
 	if opened.Size() > 0 {
 		if err := file.Truncate(0); err != nil {
 			return false, err

@@ -131,6 +131,24 @@ func TestLeftoverPart(t *testing.T) {
 		t.Errorf("%q, %v, %v", b, err, names(t, dst))
 	}
 
+	// A part file that has its final name already, because its receiver was killed before it took the other one away, is
+	// that file and must not be touched.
+	if err := os.Link(filepath.Join(dst, "f"), left); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dst, "f"), filepath.Join(dst, "kept")); err != nil {
+		t.Fatal(err)
+	}
+	o = move(t, newWire(1<<16), so, RecvOptions{Dir: dst})
+	o.well(t)
+	if b, err := os.ReadFile(filepath.Join(dst, "kept")); string(b) != "hello" || !slices.Equal(names(t, dst), []string{"f", "kept"}) {
+		t.Errorf("%q, %v, %v", b, err, names(t, dst))
+	}
+	info, kept := stat(t, filepath.Join(dst, "f")), stat(t, filepath.Join(dst, "kept"))
+	if os.SameFile(info, kept) {
+		t.Error("two names of one file")
+	}
+
 	// A link there is not followed.
 	put(t, filepath.Join(dst, "victim"), []byte("victim"))
 	if err := os.Symlink("victim", filepath.Join(dst, ".g.udtcp-part")); err != nil {
@@ -158,6 +176,15 @@ func TestLeftoverPart(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(dst, "victim")); string(b) != "victim" {
 		t.Errorf("%q, %v", b, err)
 	}
+}
+
+func stat(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }
 
 // TestTwoReceivers has two of them receive different content under one name at the same time: one wins, whole, and the

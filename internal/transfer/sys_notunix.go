@@ -15,6 +15,9 @@ func lockFile(*os.File) error { return nil }
 // deviceOf: all one; wholeSync is false here.
 func deviceOf(fs.FileInfo) uint64 { return 0 }
 
+// linksOf: not known.
+func linksOf(fs.FileInfo) uint64 { return 1 }
+
 // syncDir: directories cannot be synced.
 func syncDir(*os.File) error { return nil }
 

@@ -56,6 +56,14 @@ func deviceOf(info fs.FileInfo) uint64 {
 	return 0
 }
 
+// linksOf is how many names a file has.
+func linksOf(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Nlink)
+	}
+	return 1
+}
+
 // syncDir makes the names in a directory durable. Some file systems have no such thing and say so.
 func syncDir(d *os.File) error {
 	err := d.Sync()
