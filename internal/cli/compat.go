@@ -46,6 +46,10 @@ var notCompat = map[string]string{
 	"recursive":   "it knows files alone, no directories",
 	"preserve":    "it carries neither mode nor time",
 	"no-preserve": "it carries neither mode nor time",
+	"exclude":     "it serves the files named",
+	"files-from":  "it serves the files named",
+	"null":        "it serves the files named",
+	"dry-run":     "it serves the files named",
 }
 
 // checkCompat refuses flags on the command line that make no sense with --compat. What is in the environment is meant for

@@ -22,8 +22,11 @@ var opposites = map[string]string{
 	"ipv4": "ipv6", "ipv6": "ipv4",
 }
 
-// envAnnotation marks flags that the environment set.
-const envAnnotation = "udtcp-env"
+// envAnnotation marks flags that the environment set, noEnvAnnotation those that it does not set.
+const (
+	envAnnotation   = "udtcp-env"
+	noEnvAnnotation = "udtcp-no-env"
+)
 
 // applyEnv sets from the environment every flag that the command line left alone. An empty variable counts as unset.
 func applyEnv(cmd *cobra.Command, lookup func(string) (string, bool)) error {
@@ -32,7 +35,7 @@ func applyEnv(cmd *cobra.Command, lookup func(string) (string, bool)) error {
 	flags.Visit(func(f *pflag.Flag) { given[f.Name] = true })
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
-		if err != nil || given[f.Name] || given[opposites[f.Name]] || f.Name == "help" {
+		if err != nil || given[f.Name] || given[opposites[f.Name]] || f.Name == "help" || f.Annotations[noEnvAnnotation] != nil {
 			return
 		}
 		v, ok := lookup(envName(f.Name))

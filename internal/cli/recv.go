@@ -55,6 +55,7 @@ udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'send
 	addFileFlags(cmd, &o.fileOptions)
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of senders until a signal")
+	addChosenThere(cmd)
 	addLater(cmd, append([]string{"max-sessions="}, laterFileFlags...)...)
 	a.command(cmd, &o.commonOptions, func() bool { return o.output == "-" }, func(ctx context.Context, args []string) error {
 		if f.Changed("max-size") && o.maxSize == 0 {

@@ -27,6 +27,16 @@ func TestUsageErrors(t *testing.T) {
 		{"send --nonsense host f", "unknown flag: --nonsense\nudtcp: hint: see 'udtcp send --help'"},
 		{"send --digest md5 host f", `--digest "md5": want blake3 or sha256`},
 		{"send -p --no-preserve host f", "exclude each other"},
+		{"send --exclude [ host .", `the pattern "\[" cannot be read.*\n.*hint`},
+		{"send -0 host f", "-0 is for --files-from"},
+		{"send -n host -", "exclude each other"},
+		{"send --files-from - host -", "no more than one directory"},
+		{"send --files-from - host a b", "no more than one directory"},
+		{"send --compat=sendfile --listen --exclude x f", "serves the files named"},
+		{"recv --exclude x host", "it is for send"},
+		{"recv --files-from=x host", "it is for send"},
+		{"recv -n host", "--dry-run.*it is for send"},
+		{"recv -0 host", "--null.*it is for send"},
 		{"recv", "where to"},
 		{"recv a b", "one address is enough"},
 		{"recv --listen=:1 :2", "too much"},
@@ -99,7 +109,7 @@ func TestUsageErrors(t *testing.T) {
 // What the contract has and this version has not is refused by name, by flag and by variable alike.
 func TestLaterFlags(t *testing.T) {
 	for cmd, flags := range map[string]string{
-		"send": "--no-resume --verify --exclude=x --files-from=x -n --dry-run -0 --links --rendezvous --identity=x --peer=x --checksum",
+		"send": "--no-resume --verify --links --rendezvous --identity=x --peer=x --checksum",
 		"recv": "--no-resume --verify --rendezvous --identity=x --peer=x --max-sessions=3",
 		"cat":  "--message --size=5 --ttl=1s --unordered --null --rendezvous --secure --identity=x",
 		"perf": "--secure --rendezvous --identity=x",

@@ -13,6 +13,7 @@ import (
 type sendOptions struct {
 	commonOptions
 	fileOptions
+	chooseOptions
 }
 
 // fileOptions are the flags that send and recv share for files.
@@ -23,10 +24,8 @@ type fileOptions struct {
 	compat               compatValue
 }
 
-// laterFileFlags are the flags of files that resume, selection and encryption will bring.
-var laterFileFlags = []string{
-	"no-resume", "verify", "exclude=", "files-from=", "0,null", "n,dry-run", "checksum", "links", "rendezvous", "identity=", "peer=",
-}
+// laterFileFlags are the flags of files that resume and encryption will bring.
+var laterFileFlags = []string{"no-resume", "verify", "checksum", "links", "rendezvous", "identity=", "peer="}
 
 func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f := cmd.Flags()
@@ -70,6 +69,8 @@ func newSendCommand(a *app) *cobra.Command {
 PATH is a file, a directory (sent with all it holds, under its own name), or - for standard input.
 send ends with 0 only once the receiver has everything, verified and durable.
 
+` + chooseText + `
+
 With --listen --compat sendfile it serves files to UDT4's 'recvfile' programs, or to 'udtcp recv --compat sendfile': the
 files named and no others, each by its PATH as given or by the last component of that where no other file shares it.
 The exchange has no digest and no receipt. send prints its own digest, to compare by hand, and ends with 0 once the
@@ -86,10 +87,13 @@ udtcp send [flags] HOST[:PORT] PATH...
 udtcp send [flags] --listen[=[HOST]:PORT] PATH...
 udtcp send [flags] --listen[=[HOST]:PORT] --compat sendfile FILE...`, `
 udtcp send backup.example.org photos/ notes.txt
+udtcp send --exclude '*.o' --exclude .git/ HOST src
+find . -newer stamp -type f -print0 | udtcp send -0 --files-from - HOST
 udtcp send --bwlimit 800Mbit [2001:db8::7]:7000 disk.img
 tar c . | udtcp send HOST -
 udtcp send --listen :7000 disk.img          the receiver dials: udtcp recv HOST:7000
 udtcp send -k --listen --compat sendfile disk.img    UDT4's 'recvfile HOST 9000 disk.img COPY' fetches it`, transferStatuses)
+	addChooseFlags(cmd, &o.chooseOptions)
 	addFileFlags(cmd, &o.fileOptions)
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(cmd.Flags(), &o.commonOptions, "with --listen: serve any number of receivers until a signal")
@@ -117,15 +121,23 @@ func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []
 	}
 	stdin := slices.Contains(paths, "-")
 	switch {
-	case len(paths) == 0:
+	case len(paths) == 0 && o.filesFrom == "":
 		return usageError("nothing to send: give a PATH, or - for standard input")
 	case stdin && len(paths) > 1:
 		return usageError("- (standard input) goes alone")
+	case stdin && o.dryRun:
+		return usageError("what standard input holds is not known before: -n and - exclude each other")
 	case stdin && o.keepOpen:
 		return usageError("standard input can be sent once: -k and - exclude each other")
 	}
 	so := transfer.SendOptions{
 		Paths: paths, Stdin: a.env.Stdin, Preserve: preserve, Digest: transfer.Digest(o.digest), Software: software(),
+	}
+	if err := o.choose(a, &so); err != nil {
+		return err
+	}
+	if o.dryRun {
+		return dryRun(ctx, a, so)
 	}
 	// Before the other end is troubled.
 	if err := transfer.CheckSources(so); err != nil {

@@ -80,7 +80,7 @@
 //
 // # The goroutines
 //
-// Sender: producer (walks, reads what is small) → hashers (read the rest) → sealer (digests of files, in order) → writer (packs frames); reader
+// Sender: producer (walks, walk.go; reads what is small) → hashers (read the rest) → sealer (digests of files, in order) → writer (packs frames); reader
 // (receipts), mender (chunks asked for again). Receiver: reader (intake, the state machine) → workers (verify; a file of
 // one chunk they store as well) → lane (large files and streams, in order) → committer (makes entries durable, many at
 // once, and counts receipts) → writer (outbox). Chunks are lent from a pool of some 6 MiB, for pipes 32. Every end ends

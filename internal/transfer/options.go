@@ -26,7 +26,12 @@ type FileDone struct {
 
 // SendOptions says what to send. Only Paths is required.
 type SendOptions struct {
-	Paths    []string  // files, directories, or one "-" for Stdin
+	Paths []string // files, directories, or one "-" for Stdin
+	// Listed, unless nil, are the things to send instead, as paths relative to the one directory in Paths, or if that is
+	// empty to the current one. They keep these paths at the receiver. A directory stands for all it holds, a symbolic
+	// link for itself.
+	Listed   []string
+	Exclude  []string  // patterns of what to leave out: see the command's help, or type globs
 	Stdin    io.Reader // what "-" reads; a SetReadDeadline method is used to end a blocked Read on failure
 	Preserve bool      // send mode and modification time
 	Digest   Digest    // digest to report; empty is BLAKE3

@@ -3,9 +3,7 @@ package transfer
 import (
 	"errors"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -16,19 +14,12 @@ const countPatience = time.Second
 // count works out the totals.
 func (s *sender) count() {
 	var t totals
-	for _, src := range s.sources {
-		switch {
-		case src.stream:
-			t.files, t.bytes = 1, -1
-		case src.info.IsDir():
-			if err := t.count(src.from, s.stop); err != nil {
-				s.totals <- totals{files: -1, bytes: -1} // sending will come to it and say what is wrong
-				return
-			}
-		default:
-			t.files++
-			t.bytes += src.info.Size()
-		}
+	w := &walker{o: &s.o, stop: s.stop, visit: func(e *outbound) error {
+		t.add(e)
+		return nil
+	}}
+	if err := w.walk(s.sources); err != nil {
+		t = totals{files: -1, bytes: -1} // sending will come to it and say what is wrong
 	}
 	s.totals <- t
 }
@@ -38,22 +29,35 @@ func (s *sender) produce() error {
 	if err := s.offer(); err != nil {
 		return err
 	}
-	for _, src := range s.sources {
-		var err error
-		switch {
-		case src.stream:
-			err = s.stream()
-		case src.info.IsDir():
-			err = s.tree(src.from, "", src.name, src.info, 1)
-		default:
-			err = s.file(src.from, "", src.name)
-		}
-		if err != nil {
-			return err
-		}
+	w := &walker{o: &s.o, stop: s.stop, say: s.notes.message, visit: s.entry}
+	if err := w.walk(s.sources); err != nil {
+		return err
 	}
 	s.whole.Entries = s.backlog.last()
 	return s.push(parcel{kind: frameEnd})
+}
+
+// entry sends what the walk comes to.
+func (s *sender) entry(e *outbound) error {
+	if err := s.lateOffer(); err != nil {
+		return err
+	}
+	switch e.Kind {
+	case entryStream:
+		return s.stream(e)
+	case entryFile:
+		return s.file(e)
+	}
+	if !s.backlog.add(e, s.stop) {
+		return errOver
+	}
+	if e.Kind == entryLeave {
+		return s.push(parcel{e: e, kind: frameDirEnd, ctl: &dirEndBody{ID: e.ID}})
+	}
+	if s.o.Preserve {
+		e.setAttributes(e.info)
+	}
+	return s.push(parcel{e: e, kind: frameEntry, ctl: &e.entryBody})
 }
 
 // offer sends the totals if they are known soon enough.
@@ -84,10 +88,11 @@ func (s *sender) lateOffer() error {
 
 func (s *sender) offerTotals(t totals) error {
 	b := &offerBody{Shape: shapeMany, Files: t.files, Bytes: t.bytes}
-	switch {
-	case s.sources[0].stream:
+	switch only := s.only(); {
+	case only == nil:
+	case only.stream:
 		b.Shape = shapeStream
-	case len(s.sources) == 1 && !s.sources[0].info.IsDir():
+	case only.info.Mode().IsRegular():
 		b.Shape, b.Files = shapeOne, 1
 	}
 	s.progress.setTotals(b.Bytes, b.Files)
@@ -113,84 +118,15 @@ func (s *sender) queue(p parcel) error {
 	}
 }
 
-// tree sends a directory and everything in it. dir and name are its place there.
-func (s *sender) tree(from, dir, name string, info fs.FileInfo, depth int) error {
-	e := &outbound{path: joinPath(dir, name), from: from, info: info}
-	e.Kind, e.Name = entryDir, name
-	if s.o.Preserve {
-		e.setAttributes(info)
-	}
-	if len(e.path) > maxPath || depth > maxDepth {
-		return refused(from, e.path, "it is too deep a tree", "send a part of it")
-	}
-	if !s.backlog.add(e, s.stop) {
-		return errOver
-	}
-	if err := s.push(parcel{e: e, kind: frameEntry, ctl: &e.entryBody}); err != nil {
-		return err
-	}
-	err := eachIn(from, func(de fs.DirEntry) error {
-		if err := s.lateOffer(); err != nil {
-			return err
-		}
-		return s.child(from, e.path, de, depth)
-	})
-	if err != nil {
-		var known *Error
-		if errors.As(err, &known) {
-			return err
-		}
-		return localIO("read directory", from, e.path, err)
-	}
-	leave := &outbound{}
-	leave.Kind = entryLeave
-	if !s.backlog.add(leave, s.stop) {
-		return errOver
-	}
-	return s.push(parcel{e: leave, kind: frameDirEnd, ctl: &dirEndBody{ID: leave.ID}})
-}
-
-// child sends one thing in a directory, or says why not.
-func (s *sender) child(in, dir string, de fs.DirEntry, depth int) error {
-	from, name := filepath.Join(in, de.Name()), de.Name()
-	switch t := de.Type(); {
-	case t&fs.ModeSymlink != 0:
-		s.notes.message("skipped " + Quote(from) + ": symbolic links are not copied")
-		return nil
-	case !t.IsRegular() && !t.IsDir():
-		s.notes.message("skipped " + Quote(from) + ": it is neither a file nor a directory")
-		return nil
-	case reserved(name):
-		s.notes.message("skipped " + Quote(from) + ": an unfinished transfer of udtcp's own")
-		return nil
-	}
-	if fault := nameFault(name); fault != "" {
-		return refused(from, "", "its name cannot be sent: "+fault, "give it another name, or leave it out")
-	}
-	if !de.IsDir() {
-		return s.file(from, dir, name)
-	}
-	info, err := de.Info()
-	if err != nil {
-		return localIO("look at", from, joinPath(dir, name), err)
-	}
-	return s.tree(from, dir, name, info, depth+1)
-}
-
 // file sends a file. Its chunks are queued one by one; a file that fits one is a single parcel.
-func (s *sender) file(from, dir, name string) error {
-	e := &outbound{path: joinPath(dir, name), from: from}
-	e.Kind, e.Name = entryFile, name
-	if len(e.path) > maxPath {
-		return refused(from, e.path, "its path is too long", "send a part of the tree")
-	}
-	f, err := openSource(from)
+func (s *sender) file(e *outbound) error {
+	f, err := openSource(e.from)
 	if err != nil {
-		return localIO("open", from, e.path, err)
+		return localIO("open", e.from, e.path, err)
 	}
 	defer f.Close() // read only
 	if e.info, err = f.Stat(); err != nil {
-		return localIO("look at", from, e.path, err)
+		return localIO("look at", e.from, e.path, err)
 	}
 	if !e.info.Mode().IsRegular() {
 		return e.changedError()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -137,7 +138,8 @@ func (s *sender) start(t terms) {
 	s.result.DigestAlgorithm = t.digest
 	s.result.PeerSoftware = t.software
 	n := fileChunks(t.chunk)
-	windowed := s.sources[0].stream || t.ordered
+	only := s.only()
+	windowed := only != nil && only.stream || t.ordered
 	if windowed {
 		n = t.window
 	}
@@ -159,6 +161,14 @@ func (s *sender) start(t terms) {
 			s.end(err)
 		}
 	})
+}
+
+// only is the one thing to send, if it is one and needs no directories made for it.
+func (s *sender) only() *source {
+	if len(s.sources) == 1 && !strings.Contains(s.sources[0].name, "/") {
+		return &s.sources[0]
+	}
+	return nil
 }
 
 // work reads chunks and hashes them, as long as the processor has them at hand.

@@ -6,14 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // source is one thing to send, as named by the user.
 type source struct {
+	base   string // directory here that the directories of a listed name are in
 	from   string // path here; links in it are resolved: what the user names may be a link
-	name   string // what it is to be called there
+	name   string // what it is to be called there; a listed one is a path; "" is all that base holds, without base itself
+	listed bool
 	info   fs.FileInfo
 	stream bool
 }
@@ -25,9 +25,17 @@ func CheckSources(o SendOptions) error {
 	return err
 }
 
+// listSources finds what o names, without what its patterns leave out.
 func listSources(o SendOptions) ([]source, error) {
 	if _, err := checkDigest(o.Digest); err != nil {
 		return nil, err
+	}
+	out, err := parseGlobs(o.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	if o.Listed != nil {
+		return listedSources(o, out)
 	}
 	if len(o.Paths) == 0 {
 		return nil, usage("there is nothing to send", "name a file, a directory, or - for standard input")
@@ -47,6 +55,9 @@ func listSources(o SendOptions) ([]source, error) {
 		s, err := findSource(path)
 		if err != nil {
 			return nil, err
+		}
+		if out.match("", s.name, s.info.IsDir()) {
+			continue
 		}
 		if fault := nameFault(s.name); fault != "" {
 			return nil, refused(path, s.name, "its name cannot be sent: "+fault, "give it another name")
@@ -105,65 +116,12 @@ func openSource(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|sourceFlags, 0)
 }
 
-// dirBatch is how many names of a directory are in memory at a time. Within it they are sorted.
-const dirBatch = 4096
-
-// eachIn calls f for everything in a directory.
-func eachIn(dir string, f func(fs.DirEntry) error) error {
-	d, err := openSource(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close() // read only
-	for {
-		batch, err := d.ReadDir(dirBatch)
-		slices.SortFunc(batch, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-		for _, de := range batch {
-			if err := f(de); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// totals is what a whole transfer comes to.
-type totals struct{ files, bytes int64 }
-
-// count adds up a tree, passing over what sending will report.
-func (t *totals) count(dir string, stop <-chan struct{}) error {
-	return eachIn(dir, func(de fs.DirEntry) error {
-		select {
-		case <-stop:
-			return errOver
-		default:
-		}
-		switch {
-		case de.IsDir():
-			return t.count(filepath.Join(dir, de.Name()), stop)
-		case de.Type().IsRegular() && !reserved(de.Name()):
-			info, err := de.Info()
-			if err != nil {
-				return err
-			}
-			t.files++
-			t.bytes += info.Size()
-		}
-		return nil
-	})
-}
-
 // outbound is an entry on its way out.
 type outbound struct {
 	entryBody
 	path   string      // relative path there; "-" if it is a stream
 	from   string      // path here
-	info   fs.FileInfo // when it was opened
+	info   fs.FileInfo // as the walk found it; of a file, from its opening on, as it was then
 	end    fileEndBody // of a file or stream: the sealer fills it in
 	digest *fileDigest // the sealer's own
 }

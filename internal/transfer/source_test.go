@@ -1,9 +1,7 @@
 package transfer
 
 import (
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -271,19 +269,5 @@ func TestStdinFails(t *testing.T) {
 		if got := names(t, dst); len(got) != 0 {
 			t.Errorf("%s: left behind: %v", name, got)
 		}
-	}
-}
-
-// TestDirBatches has more names in a directory than are in memory at a time.
-func TestDirBatches(t *testing.T) {
-	dir := t.TempDir()
-	for i := range dirBatch + 10 {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	seen := make(map[string]bool)
-	if err := eachIn(dir, func(de fs.DirEntry) error { seen[de.Name()] = true; return nil }); err != nil || len(seen) != dirBatch+10 {
-		t.Errorf("%d names, %v", len(seen), err)
 	}
 }

@@ -9,9 +9,7 @@ import (
 
 // stream sends standard input. Full chunks go as they are. When the writer has nothing to do, what has been read so far
 // goes as a piece, so that a slow pipe is not held up until a chunk is full.
-func (s *sender) stream() error {
-	e := &outbound{path: "-", from: "-"}
-	e.Kind, e.Size = entryStream, -1
+func (s *sender) stream(e *outbound) error {
 	if !s.backlog.add(e, s.stop) {
 		return errOver
 	}

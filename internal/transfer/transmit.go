@@ -25,7 +25,7 @@ func (s *sender) sealOne(list *listDigest, p parcel) error {
 			return errOver
 		}
 	}
-	if p.e != nil && p.e.Kind != entryDir {
+	if p.e != nil && (p.e.Kind == entryFile || p.e.Kind == entryStream) {
 		s.digest(list, p)
 	}
 	if p.kind == frameEnd {
