@@ -159,7 +159,7 @@ func (e *Endpoint) remove(c *Conn) {
 		delete(e.peers, key)
 	}
 	if peer != 0 {
-		e.gone.bury(time.Now(), id, grave{peer: key, isClient: isClient, aborted: c.p.End() != proto.EndLocal})
+		e.gone.bury(time.Now(), id, grave{peer: key, isClient: isClient, epitaph: c.p.Epitaph()})
 	}
 	e.mu.Unlock()
 	e.trace("connection to %v is over: socket ID %d", c.remote, id)
@@ -285,8 +285,8 @@ func (e *Endpoint) haunt(now time.Time, id uint32, from netip.AddrPort, b []byte
 	e.mu.Lock()
 	reply := e.gone.answer(now, id, from, b)
 	e.mu.Unlock()
-	if reply != nil {
-		e.reply(from, reply)
+	for _, r := range reply {
+		e.reply(from, r.Buf)
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 
 const (
 	graveTime  = time.Minute           // how long a grave is kept
-	graveEvery = 10 * time.Millisecond // a peer is answered no more often
+	graveEvery = 10 * time.Millisecond // a peer is answered no more often, of each kind
 	maxGraves  = 4096
 )
 
 // graves remember connections that are over, so that a peer who has missed our
-// shutdown is told again instead of waiting for its own timeout, and so that a
+// last ACK or shutdown is told again instead of waiting for its own timeout, and so that a
 // late copy of a request doesn't open a connection anew.
 type graves struct {
 	m       map[uint32]*grave
@@ -25,9 +25,11 @@ type graves struct {
 type grave struct {
 	peer     peerKey
 	isClient bool
-	aborted  bool // not everything arrived
+	epitaph  proto.Epitaph
 	buried   time.Time
-	answered time.Time
+	// When the peer was last answered: its questions, and data it repeats, which
+	// may come right behind one.
+	answered, acknowledged time.Time
 }
 
 func (g *graves) has(id uint32) bool { return g.m[id] != nil }
@@ -55,16 +57,22 @@ func (g *graves) bury(now time.Time, id uint32, d grave) {
 	}
 }
 
-// answer returns a shutdown for a packet to a grave, nil if there is none to
-// be sent.
-func (g *graves) answer(now time.Time, id uint32, from netip.AddrPort, b []byte) []byte {
+// answer returns what is to be sent for a packet to a grave, if anything.
+func (g *graves) answer(now time.Time, id uint32, from netip.AddrPort, b []byte) []proto.Run {
 	d := g.m[id]
-	if d == nil || d.peer.addr != from || now.Sub(d.answered) < graveEvery {
+	if d == nil || d.peer.addr != from {
 		return nil
 	}
-	if ctl, ok := proto.ParseControl(b); ok && ctl.Type == proto.TypeShutdown {
-		return nil // it knows
+	last := &d.answered
+	if d.epitaph.Repeats(b) {
+		last = &d.acknowledged
 	}
-	d.answered = now
-	return proto.AppendShutdown(nil, d.peer.id, d.aborted)
+	if now.Sub(*last) < graveEvery {
+		return nil
+	}
+	out := d.epitaph.Answer(nil, b)
+	if len(out) > 0 {
+		*last = now
+	}
+	return out
 }

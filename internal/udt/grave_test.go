@@ -60,6 +60,32 @@ func TestPeerMissedTheShutdown(t *testing.T) {
 	}
 }
 
+// A peer that missed the last ACK too, in an outage at the end, is told that
+// everything had arrived.
+func TestPeerMissedTheLastACK(t *testing.T) {
+	connected(t, simConfig{}, func(t *testing.T, s *sim, client, server *udt.Conn) {
+		s.client.sock.filter(func(_ netip.AddrPort, b []byte) bool {
+			ctl, ok := proto.ParseControl(b)
+			return !ok || ctl.Type != proto.TypeACK && ctl.Type != proto.TypeShutdown
+		})
+		data := noise(1, 5000)
+		meanwhile(t,
+			func() error { return write(server, data) },
+			func() error { return wantBytes(client, data) },
+		)
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		s.client.sock.filter(nil)
+		if err := wantEOF(server, nil); err != nil {
+			t.Error(err)
+		}
+		if err := server.Close(); err != nil {
+			t.Errorf("%v, though the client has everything", err)
+		}
+	})
+}
+
 // A sender whose receiver has gone learns it from the first packet it sends.
 func TestGraveStopsASender(t *testing.T) {
 	connected(t, simConfig{}, func(t *testing.T, s *sim, client, server *udt.Conn) {

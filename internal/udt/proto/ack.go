@@ -26,6 +26,9 @@ const (
 	extendedACKSize = 28
 )
 
+// minACKWindow is the least window that a full ACK gives, as in libudt, packets.
+const minACKWindow = 2
+
 // ParseACK reads the body of an ACK. light is true for the one-word form,
 // which is told apart by its length alone. Full ACKs shorter than four words
 // are refused: libudt reads past their end.

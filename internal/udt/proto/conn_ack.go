@@ -105,9 +105,8 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 	c.acks.number = nextACKNumber(c.acks.number)
 	// What is advertised never exceeds the flight size of our handshake: a
 	// libudt sender's loss list has no more places (trap D2).
-	c.acks.window = max(2, min(c.rcv.free(), c.cfg.Window))
-	a.RTT = uint32(max(1, c.rtt.srtt.Microseconds()))
-	a.RTTVar = uint32(c.rtt.rttvar.Microseconds())
+	c.acks.window = max(minACKWindow, min(c.rcv.free(), c.cfg.Window))
+	a.RTT, a.RTTVar = c.rtt.words()
 	a.Window = uint32(c.acks.window)
 	if !c.acks.sent || now.Sub(c.acks.ratesAt) >= syn {
 		a.HasRates = true

@@ -159,6 +159,11 @@ func (c *Conn) farewell(now Instant) {
 
 func (c *Conn) askForLife(now Instant) {
 	c.acks.pending = ackFull
+	if c.snd.inFlight() > 0 {
+		// If the peer had it all and its last ACK was lost, a copy of what is
+		// not acknowledged brings that again (Epitaph).
+		c.repeat(c.snd.markLost(c.snd.una, c.snd.una+1, now))
+	}
 	spread := c.rtt.spread()
 	if c.ackRTT.measured && c.snd.inFlight() == 0 {
 		// The peer's own estimate may still be its initial one. But while data

@@ -256,8 +256,7 @@ func (c *Conn) onLossTimeout(now Instant) {
 	}
 	n += c.snd.markLost(c.snd.next-1, c.snd.next, after)
 	n += c.repeatTail(now)
-	c.count.SendLoss += int64(n)
-	c.delivery.presume(n)
+	c.repeat(n)
 	if c.hold.active || c.extended && c.backoff == 1 {
 		return // no sign of congestion: the peer may not know yet that it is connected, or it is a mere probe
 	}
@@ -265,6 +264,12 @@ func (c *Conn) onLossTimeout(now Instant) {
 	c.path.Sample = RateSample{}
 	c.cc.OnTimeout(&c.path)
 	c.applyRate()
+}
+
+// repeat accounts for n packets marked lost that nobody has reported.
+func (c *Conn) repeat(n int) {
+	c.count.SendLoss += int64(n)
+	c.delivery.presume(n)
 }
 
 // repeatTail repeats a short tail as a whole, but for what was sent less than a

@@ -65,3 +65,8 @@ func (e *rttEstimator) adopt(rtt, rttvar uint32) {
 
 // spread is the mean plus four deviations: nearly every round trip is shorter.
 func (e *rttEstimator) spread() time.Duration { return e.srtt + 4*e.rttvar }
+
+// words are the estimates as an ACK carries them, microseconds.
+func (e *rttEstimator) words() (rtt, rttvar uint32) {
+	return uint32(max(1, e.srtt.Microseconds())), uint32(e.rttvar.Microseconds())
+}
