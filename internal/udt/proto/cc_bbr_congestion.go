@@ -96,8 +96,8 @@ type bbrTick struct {
 
 func (k *bbrTick) update(s *PathState, length time.Duration) {
 	r := &s.Sample
-	if k.least == 0 || r.RTT < k.least {
-		k.least = r.RTT
+	if r.RTT > 0 {
+		k.least = lesser(k.least, r.RTT)
 	}
 	k.limited = k.limited || r.Limited
 	k.over = false
@@ -123,9 +123,7 @@ type recentRTT struct {
 }
 
 func (r *recentRTT) add(now Instant, d time.Duration) {
-	if r.least == 0 || d < r.least {
-		r.least = d
-	}
+	r.least = lesser(r.least, d)
 	if now.Sub(r.start) >= syn {
 		r.start, r.rtt, r.least = now, r.least, 0
 	}

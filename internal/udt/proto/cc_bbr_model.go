@@ -82,15 +82,17 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 		m.roundEnd, m.roundStart = s.Delivered, s.Now
 		m.endRound(s, phase)
 	}
-	m.rtt.add(r.RTT)
-	if m.round.rtt == 0 || r.RTT < m.round.rtt {
-		m.round.rtt = r.RTT
+	if r.RTT > 0 {
+		m.rtt.add(r.RTT)
+		m.round.rtt = lesser(m.round.rtt, r.RTT)
+		m.recent.add(s.Now, r.RTT)
+	} else {
+		m.recent.add(s.Now, s.RTT) // what the receiver makes of its ACKs is better than nothing
 	}
 	m.round.limited = m.round.limited || r.Limited
 	rate := r.Rate()
 	m.round.bw = max(m.round.bw, rate)
 	m.tick.update(s, m.minRTT())
-	m.recent.add(s.Now, r.RTT)
 	m.watchRival(s.Now)
 	switch {
 	case phase == phaseStartup || r.Interval >= minTick:
@@ -162,17 +164,21 @@ func (m *bbrModel) bounded(window float64, phase bbrPhase) float64 {
 	return min(window, hi+m.slack())
 }
 
+// lesser is the lesser of two round trips, of which a may be unknown: 0.
+func lesser(a, b time.Duration) time.Duration {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
+}
+
 // twoWindows keeps the least round trip of the current interval and of the
 // one before.
 type twoWindows struct {
 	current, previous time.Duration // 0: none
 }
 
-func (w *twoWindows) add(d time.Duration) {
-	if d > 0 && (w.current == 0 || d < w.current) {
-		w.current = d
-	}
-}
+func (w *twoWindows) add(d time.Duration) { w.current = lesser(w.current, d) }
 
 func (w *twoWindows) least() time.Duration {
 	if w.current == 0 || w.previous > 0 && w.previous < w.current {

@@ -54,7 +54,7 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 		c.count.ACKReceived++
 	}
 	n := c.snd.acknowledge(i)
-	c.path.Sample = c.delivery.arrive(now, settled, c.snd.onWay())
+	c.path.Sample = c.delivered(now, settled)
 	c.progressAt, c.backoff, c.probeMoved = now, 0, true
 	if c.snd.held() == 0 {
 		c.noteIdle(now)
@@ -67,10 +67,20 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	c.drained()
 }
 
+// delivered samples the delivery rate: all packets before high have arrived or
+// are known to be lost.
+func (c *Conn) delivered(now Instant, high packetIndex) RateSample {
+	s := c.delivery.arrive(now, high, c.snd.onWay())
+	if s.Interval <= 0 {
+		s = c.delivery.repaired(now, c.snd.una)
+	}
+	return s
+}
+
 // onSettled takes an ACK that acknowledged nothing new, but may tell of packets
 // that arrived behind a gap.
 func (c *Conn) onSettled(now Instant, settled packetIndex) {
-	c.path.Sample = c.delivery.arrive(now, settled, c.snd.onWay())
+	c.path.Sample = c.delivered(now, settled)
 	if c.path.Sample.Interval > 0 {
 		c.refreshPath(now)
 		c.cc.OnACK(&c.path, 0)
@@ -159,7 +169,7 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 	}
 	c.delivery.lose(marked)
 	// What made the receiver find the gap is the packet behind it.
-	c.path.Sample = c.delivery.arrive(now, min(high+1, c.snd.next), c.snd.onWay())
+	c.path.Sample = c.delivered(now, min(high+1, c.snd.next))
 	if marked == 0 {
 		return
 	}

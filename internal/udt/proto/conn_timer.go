@@ -89,6 +89,9 @@ func (c *Conn) onKeepAliveTimer(now Instant) {
 		if c.naks.fresh.empty() && c.naks.waiting.empty() {
 			c.naks = nakQueue{}
 		}
+		if c.snd.held() == 0 {
+			c.delivery.repeats = fifo[repeat]{}
+		}
 		c.reorder.trim()
 	}
 	c.timers.set(timerKeepAlive, at)

@@ -9,7 +9,7 @@ type RateSample struct {
 	Interval  time.Duration // 0: no sample
 	Prior     int64         // delivered in all when the newest of them was sent
 	InFlight  int           // packets on their way just after that
-	RTT       time.Duration // of the newest: never less than it was, more if the report had to wait
+	RTT       time.Duration // of the newest: never less than it was, more if the report had to wait; 0: unknown
 	Limited   bool          // there was not always data to send, or room at the receiver
 }
 
@@ -46,6 +46,8 @@ type deliverySampler struct {
 	at        Instant // when delivered last grew
 	firstSent Instant // when the newest packet delivered was sent
 	limited   int64   // samples of packets sent until so many are delivered are Limited; 0 = none
+
+	repeats fifo[repeat] // sent since the last new packet, by number
 }
 
 // A sendRecord is the state of delivery when packets were sent: consecutive
@@ -61,6 +63,12 @@ type sendRecord struct {
 	limited     bool
 }
 
+// A repeat is n packets sent again together.
+type repeat struct {
+	sendRecord
+	n int
+}
+
 // pipe is how many packets are on their way: sent, and neither known to have
 // arrived nor reported lost.
 func (d *deliverySampler) pipe() int { return int(d.sent - d.highSent) }
@@ -72,9 +80,15 @@ func (d *deliverySampler) transmit(now Instant, first packetIndex, n int, again 
 		d.at, d.firstSent = now, now
 	}
 	d.sent += int64(n)
+	r := sendRecord{
+		end: first + packetIndex(n), sent: d.sent, at: now, firstSent: d.firstSent,
+		delivered: d.delivered, deliveredAt: d.at, inFlight: d.pipe(), limited: d.limited > 0,
+	}
 	if again {
+		d.repeat(repeat{r, n})
 		return
 	}
+	d.repeats.clear()
 	if d.head < d.tail {
 		last := d.record(d.tail - 1)
 		if last.at == now && last.end == first && last.sent+int64(n) == d.sent && last.delivered == d.delivered {
@@ -87,10 +101,16 @@ func (d *deliverySampler) transmit(now Instant, first packetIndex, n int, again 
 		d.grow()
 	}
 	d.tail++
-	*d.record(d.tail - 1) = sendRecord{
-		end: first + packetIndex(n), sent: d.sent, at: now, firstSent: d.firstSent,
-		delivered: d.delivered, deliveredAt: d.at, inFlight: d.pipe(), limited: d.limited > 0,
+	*d.record(d.tail - 1) = r
+}
+
+// repeat notes packets sent again. What was sent again before and stands behind
+// them is forgotten: it has got lost again, or its arrival was missed to tell.
+func (d *deliverySampler) repeat(r repeat) {
+	for !d.repeats.empty() && d.repeats.back().end >= r.end {
+		d.repeats.dropBack()
 	}
+	d.repeats.push(r)
 }
 
 // idle notes that nothing but a lack of data, or of room at the receiver,
@@ -133,6 +153,32 @@ func (d *deliverySampler) arrive(now Instant, high packetIndex, onWay int) RateS
 	if delivered <= d.delivered {
 		return RateSample{} // losses that turned out not to be ones have to be made up for
 	}
+	return d.sample(now, r, delivered)
+}
+
+// repaired notes that all packets before una have arrived, for when arrive
+// learns nothing: since the last new packet only lost ones were sent, lowest
+// number first, and the cumulative ACK follows their arrival. Without it a
+// sender that has nothing new to send, or no window for it, would stay as slow
+// as the round trip was in which so much got lost.
+func (d *deliverySampler) repaired(now Instant, una packetIndex) RateSample {
+	var r sendRecord
+	n := 0
+	for !d.repeats.empty() && d.repeats.front().end <= una {
+		next := d.repeats.pop()
+		r, n = next.sendRecord, n+next.n
+	}
+	delivered := min(d.delivered+int64(n), d.sent-d.lost)
+	if delivered <= d.delivered {
+		return RateSample{}
+	}
+	s := d.sample(now, &r, delivered)
+	s.RTT = 0 // it may have been the first copy that arrived (Karn and Partridge, SIGCOMM 1987)
+	return s
+}
+
+// sample notes that so many packets were delivered when those of r were.
+func (d *deliverySampler) sample(now Instant, r *sendRecord, delivered int64) RateSample {
 	d.delivered, d.at, d.firstSent = delivered, now, r.at
 	if delivered > d.limited {
 		d.limited = 0

@@ -187,3 +187,70 @@ func TestRecordsFollowTheFlight(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// sendAgain sends the packets from..to once more, one each period.
+func (l *line) sendAgain(from, to packetIndex, period time.Duration) {
+	for i := from; i < to; i++ {
+		l.d.transmit(l.now, i, 1, true)
+		l.now = l.now.Add(period)
+	}
+}
+
+// Where most of a round trip got lost and nothing new is left to send, the
+// repeats measure the path, but not its round trip: it may be the first copy
+// that has arrived.
+func TestDeliveryRateOfRepeats(t *testing.T) {
+	var l line
+	l.send(1000, ms)
+	l.d.lose(900)
+	if s := l.d.arrive(l.now, 1000, 100); s.Delivered != 100 {
+		t.Fatalf("%d delivered, want 100", s.Delivered)
+	}
+	const roundTrip = 50
+	for i := packetIndex(0); i < 900; i++ {
+		l.sendAgain(i, i+1, ms/4)
+		if i < roundTrip {
+			continue
+		}
+		una := i - roundTrip
+		if s := l.d.arrive(l.now, 1000, 1000); s.Interval != 0 {
+			t.Fatal("an old report gave a sample")
+		}
+		s := l.d.repaired(l.now, una)
+		if una > 2*roundTrip && (!nearly(s.Rate(), 4000) || s.Limited) {
+			t.Fatalf("at %d: %.0f packets/s (%+v), want 4000", una, s.Rate(), s)
+		}
+		if s.RTT != 0 {
+			t.Fatalf("at %d: a round trip of %v from a repeat", una, s.RTT)
+		}
+	}
+	if l.d.delivered > l.d.sent-l.d.lost {
+		t.Errorf("%d delivered of %d sent, %d of them lost", l.d.delivered, l.d.sent, l.d.lost)
+	}
+}
+
+// Repeats that get lost in their turn do not stand in the way of later ones.
+func TestDeliveryOfRepeatsLostAgain(t *testing.T) {
+	var l line
+	l.send(100, ms)
+	l.d.lose(90)
+	l.d.arrive(l.now, 100, 10)
+	l.sendAgain(0, 90, ms)
+	l.d.lose(90)
+	l.sendAgain(0, 50, ms)
+	l.now = l.now.Add(ms)
+	if s := l.d.repaired(l.now, 40); s.Delivered != 40 {
+		t.Errorf("%d delivered, want 40", s.Delivered)
+	}
+	if s := l.d.repaired(l.now, 40); s.Interval != 0 {
+		t.Error("the same report gave two samples")
+	}
+	// New packets tell all of it, once.
+	l.send(1, ms)
+	if s := l.d.arrive(l.now, 101, 0); l.d.delivered != l.d.sent-l.d.lost || s.Delivered <= 0 {
+		t.Errorf("%d delivered of %d sent, %d of them lost", l.d.delivered, l.d.sent, l.d.lost)
+	}
+	if s := l.d.repaired(l.now, 101); s.Interval != 0 {
+		t.Error("a repeat counted twice")
+	}
+}

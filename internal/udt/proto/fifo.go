@@ -9,6 +9,7 @@ type fifo[T any] struct {
 
 func (f *fifo[T]) empty() bool { return f.head == len(f.q) }
 func (f *fifo[T]) front() T    { return f.q[f.head] }
+func (f *fifo[T]) back() T     { return f.q[len(f.q)-1] }
 
 // all returns what is queued, first to last.
 func (f *fifo[T]) all() []T { return f.q[f.head:] }
@@ -29,6 +30,12 @@ func (f *fifo[T]) pop() T {
 	}
 	return v
 }
+
+// dropBack forgets the last of what is queued.
+func (f *fifo[T]) dropBack() { f.q = f.q[:len(f.q)-1] }
+
+// clear forgets what is queued.
+func (f *fifo[T]) clear() { f.q, f.head = f.q[:0], 0 }
 
 // putBack returns what was just taken.
 func (f *fifo[T]) putBack(v T) {

@@ -13,7 +13,7 @@ func TestFIFO(t *testing.T) {
 	var model []gap
 	next := packetIndex(0)
 	for range 200_000 {
-		switch r.IntN(5) {
+		switch r.IntN(6) {
 		case 0, 1:
 			g := gap{first: next, end: next + 1}
 			next++
@@ -42,6 +42,15 @@ func TestFIFO(t *testing.T) {
 			f.putBack(g)
 			model = slices.Clone(model)
 			model[0] = g
+		case 5:
+			if len(model) == 0 {
+				break
+			}
+			if got := f.back(); got != model[len(model)-1] {
+				t.Fatalf("%v at the back, want %v", got, model[len(model)-1])
+			}
+			f.dropBack()
+			model = model[:len(model)-1]
 		}
 		if f.empty() != (len(model) == 0) || len(model) > 0 && f.front() != model[0] {
 			t.Fatalf("empty %v, want %v", f.empty(), model)
@@ -49,6 +58,9 @@ func TestFIFO(t *testing.T) {
 	}
 	if cap(f.q) > 4096 {
 		t.Errorf("memory for %d gaps, at most %d were waiting", cap(f.q), 600)
+	}
+	if f.clear(); !f.empty() || len(f.all()) != 0 {
+		t.Errorf("%d left", len(f.all()))
 	}
 	var g fifo[gap]
 	g.push(gap{first: 2})
