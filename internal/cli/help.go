@@ -76,7 +76,11 @@ func usageLines(cmd *cobra.Command) string {
 	return "  " + cmd.UseLine()
 }
 
-func init() { cobra.AddTemplateFunc("usageLines", usageLines) }
+// What cobra keeps for the whole process is set once: tests run commands side by side.
+func init() {
+	cobra.AddTemplateFunc("usageLines", usageLines)
+	cobra.EnableCommandSorting = false
+}
 
 // describe sets what a command's help shows beside its flags.
 func describe(cmd *cobra.Command, usage, examples string, codes []status) {

@@ -111,7 +111,6 @@ udtcp perf --listen                    measure:  udtcp perf HOST  on the other h
 		}
 		return usageHint(cmd, usageError("%w", err))
 	})
-	cobra.EnableCommandSorting = false
 	root.AddCommand(newSendCommand(a), newRecvCommand(a), newCatCommand(a), newPerfCommand(a), newKeyCommand(), newVersionCommand(a))
 	return root
 }
