@@ -25,7 +25,7 @@ type State uint8
 
 // States.
 const (
-	StateConnecting State = iota // client: handshake under way
+	StateConnecting State = iota // client or rendezvous: handshake under way
 	StateConnected
 	StateDraining // closed here: what was written is still being delivered
 	StateGoodbye  // closed here: telling the peer
@@ -46,7 +46,8 @@ const (
 	EndLost           // the peer fell silent
 	EndTimeout        // no answer to the connection request
 	EndRejected       // the listener refused
-	EndMismatched     // the answer was not one to our request
+	EndMismatched     // the answer was not one to our request, or the peer's request does not fit ours
+	EndListener       // what was to be met half-way is a listener
 )
 
 // Conn is one end of a UDT connection as a value: packets and time go in,
@@ -62,8 +63,9 @@ type Conn struct {
 	peerFlight int // packets the peer's handshake lets us have in flight
 	mss        int // negotiated
 	opened     Instant
-	isn        Seq
+	isn        Seq // of what is sent; see rcv.isn
 	hs         clientHandshake
+	rdv        rendezvous
 	hold       responseHold
 
 	snd    sendBuffer
@@ -175,7 +177,7 @@ func (c *Conn) ID() uint32 { return c.cfg.ID }
 // PeerID returns the peer's socket ID, 0 while it is unknown.
 func (c *Conn) PeerID() uint32 { return c.peerID }
 
-// ISN returns the initial sequence number.
+// ISN returns the initial sequence number of what is sent.
 func (c *Conn) ISN() Seq { return c.isn }
 
 // Controller returns the congestion controller.

@@ -95,7 +95,7 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 	}
 	kind := c.acks.pending
 	c.acks.pending = ackNone
-	a := ACK{Next: c.rcv.next.seqOf(c.isn)}
+	a := ACK{Next: c.rcv.next.seqOf(c.rcv.isn)}
 	if kind == ackLight {
 		c.acks.since = 0
 		return c.packet(out, func(b []byte) []byte {
@@ -121,7 +121,7 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 		}
 		if c.extended {
 			c.acks.settled = c.settled()
-			a.HasSettled, a.Settled = true, c.acks.settled.seqOf(c.isn)
+			a.HasSettled, a.Settled = true, c.acks.settled.seqOf(c.rcv.isn)
 		}
 	}
 	c.acks.record(now, c.rcv.next)
@@ -184,7 +184,7 @@ func (c *Conn) transmitNAK(now Instant, out []Run) []Run {
 	return c.packet(out, func(b []byte) []byte {
 		b = Control{Type: TypeNAK, Dst: c.peerID}.Append(b)
 		for _, g := range gaps[:n] {
-			b = AppendLoss(b, SeqRange{First: g.first.seqOf(c.isn), Last: (g.end - 1).seqOf(c.isn)})
+			b = AppendLoss(b, SeqRange{First: g.first.seqOf(c.rcv.isn), Last: (g.end - 1).seqOf(c.rcv.isn)})
 		}
 		return b
 	})

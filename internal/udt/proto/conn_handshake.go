@@ -29,14 +29,15 @@ type clientHandshake struct {
 	early   int     // data packets kept so far
 }
 
-// responseHold is the server's side: the response that may have to be
-// repeated, and the hold on early data.
+// responseHold is the server's side, and that of the end that is connected
+// first in a rendezvous: the response that may have to be repeated, and the hold
+// on early data.
 type responseHold struct {
 	response Handshake
 	pending  bool
 	sentAt   Instant // first; valid if sent
 	sent     bool
-	active   bool // the client was not heard from yet
+	active   bool // the peer was not heard from yet
 	until    Instant
 	repeated bool
 }
@@ -105,6 +106,9 @@ func (c *Conn) heard(now Instant) {
 	}
 	c.hold.active = false
 	c.timers.clear(timerHold)
+	if c.rdv.active {
+		return // what was heard may have crossed the response
+	}
 	if d := now.Sub(c.hold.sentAt); c.hold.sent && (c.extended || d < initialRTT) {
 		c.sampleHandshake(d)
 	}
@@ -119,13 +123,16 @@ func (c *Conn) sampleHandshake(d time.Duration) {
 func (c *Conn) held(now Instant) bool { return c.hold.active && now < c.hold.until }
 
 // onHoldTimer repeats the response once half-way through the hold, and then
-// lets the data go.
+// lets the data go. In a rendezvous data also connect a peer of libudt, but a
+// blocking one for nothing: there the response is repeated before them, too.
 func (c *Conn) onHoldTimer() {
 	if !c.hold.repeated {
 		c.hold.repeated = true
 		c.hold.pending = true
 		c.timers.set(timerHold, c.hold.until)
+		return
 	}
+	c.hold.pending = c.hold.pending || c.rdv.active
 }
 
 // onHandshake takes a handshake packet addressed to this connection's ID.
@@ -133,6 +140,11 @@ func (c *Conn) onHandshake(now Instant, ctl Control) {
 	h, ok := ParseHandshake(ctl.Body)
 	if !ok {
 		c.count.Invalid++
+		return
+	}
+	if c.rdv.active {
+		h.Info = ctl.Info
+		c.onRendezvous(now, ctl, h)
 		return
 	}
 	if c.state != StateConnecting {
@@ -195,6 +207,10 @@ func (c *Conn) onResponse(now Instant, h Handshake) {
 
 // onHandshakeTimer repeats the request.
 func (c *Conn) onHandshakeTimer() {
+	if c.rdv.active {
+		c.onRendezvousTimer()
+		return
+	}
 	if c.hs.request.Request == RequestConclusion {
 		c.hs.unheard++
 		if c.hs.unheard > staleCookieRetries {
@@ -208,12 +224,15 @@ func (c *Conn) onHandshakeTimer() {
 func (c *Conn) transmitHandshake(now Instant, out []Run) []Run {
 	if c.hs.pending && c.state == StateConnecting && len(out) < cap(out) {
 		c.hs.pending = false
+		c.timers.set(timerHandshake, now.Add(handshakeRetry))
+		if c.rdv.active {
+			return c.transmitRendezvous(now, out)
+		}
 		if c.hs.request.Request == RequestConclusion {
 			c.hs.second++
 			c.hs.sentAt = now
 		}
-		c.timers.set(timerHandshake, now.Add(handshakeRetry))
-		out = c.packet(out, func(b []byte) []byte { return appendRequest(b, c.hs.request, now.microseconds()) })
+		out = c.packet(out, func(b []byte) []byte { return appendRequest(b, c.hs.request, 0, now.microseconds()) })
 	}
 	if c.hold.pending && len(out) < cap(out) {
 		c.hold.pending = false
@@ -221,6 +240,9 @@ func (c *Conn) transmitHandshake(now Instant, out []Run) []Run {
 			c.hold.sent, c.hold.sentAt = true, now
 		}
 		out = c.packet(out, func(b []byte) []byte { return appendHandshake(b, c.hold.response, c.peerID) })
+		if c.rdv.active {
+			c.hold.response.Cookie = 0 // the timestamp is sent back at once or not at all
+		}
 	}
 	return out
 }

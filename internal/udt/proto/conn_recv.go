@@ -44,8 +44,11 @@ func (c *Conn) onControl(now Instant, p []byte) {
 	if c.state == StateConnecting {
 		if ctl.Type == TypeHandshake {
 			c.onHandshake(now, ctl)
+			return
 		}
-		return
+		if !c.rdv.active || !c.metSilently(now, nil) {
+			return
+		}
 	}
 	c.lastHeard = now
 	if ctl.Type != TypeHandshake {
@@ -80,6 +83,9 @@ func (c *Conn) onControl(now Instant, p []byte) {
 // onData takes a data packet and says whether it was one of ours.
 func (c *Conn) onData(now Instant, p []byte) bool {
 	d, _ := ParseData(p)
+	if c.rdv.active && c.state == StateConnecting && !c.metSilently(now, &d.Seq) {
+		return false
+	}
 	if c.state == StateConnecting {
 		// It overtook the listener's response; without a copy kept here the
 		// peer would have to send it again.
@@ -92,7 +98,7 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 		c.heard(now)
 		c.bye.alive = true
 	}
-	i := indexOf(d.Seq, c.isn, c.rcv.next)
+	i := indexOf(d.Seq, c.rcv.isn, c.rcv.next)
 	high := c.rcv.high
 	c.count.DataReceived++
 	switch c.rcv.store(i, d.Payload) {

@@ -80,7 +80,7 @@ func (c *Conn) Transmit(now Instant, out []Run) []Run {
 	}
 	given := len(out)
 	out = c.transmitHandshake(now, out)
-	if c.state == StateConnecting {
+	if c.state == StateConnecting || c.state == StateClosed {
 		return out
 	}
 	out = c.transmitACK(now, out)

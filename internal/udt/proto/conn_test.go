@@ -61,8 +61,8 @@ func faults(p *pair) (ab, ba simnet.Params) {
 	return one(), one()
 }
 
-// faultySeed runs one transfer over a link drawn from the seed.
-func faultySeed(t testing.TB, seed uint64) *pair {
+// faultyPair is two ends and a link drawn from the seed.
+func faultyPair(t testing.TB, seed uint64) *pair {
 	p := newPair(t, seed, simnet.Params{}, simnet.Params{})
 	ab, ba := faults(p)
 	p.ends[0].link = simnet.NewLink(ab, seed*2)
@@ -75,6 +75,12 @@ func faultySeed(t testing.TB, seed uint64) *pair {
 		e.cfg.MSS = 300 + p.rng.IntN(1300)
 		e.cfg.Window = 64 << p.rng.IntN(8)
 	}
+	return p
+}
+
+// faultySeed runs one transfer over a link drawn from the seed.
+func faultySeed(t testing.TB, seed uint64) *pair {
+	p := faultyPair(t, seed)
 	if seed%4 == 0 {
 		p.ends[0].cfg.ISN = Seq(SeqMask - p.rng.IntN(200))
 	} else {
@@ -86,6 +92,13 @@ func faultySeed(t testing.TB, seed uint64) *pair {
 	p.data(0, p.rng.IntN(600_000))
 	p.data(1, p.rng.IntN(2)*p.rng.IntN(200_000))
 	p.dial()
+	p.runFaulty(seed)
+	return p
+}
+
+// runFaulty transfers all there is and closes end 0.
+func (p *pair) runFaulty(seed uint64) {
+	p.t.Helper()
 	p.run(300*time.Second, p.delivered)
 	p.ends[0].conn.Close(p.now, 10*time.Second)
 	p.run(60*time.Second, func() bool {
@@ -96,9 +109,8 @@ func faultySeed(t testing.TB, seed uint64) *pair {
 		want = EndPeerAbort
 	}
 	if got := p.ends[1].conn.End(); got != want && got != EndLost {
-		t.Fatalf("seed %d: server ended with %d: %s", seed, got, p)
+		p.t.Fatalf("seed %d: server ended with %d: %s", seed, got, p)
 	}
-	return p
 }
 
 func TestFaultySeeds(t *testing.T) {

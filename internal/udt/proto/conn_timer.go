@@ -43,7 +43,11 @@ func (c *Conn) HandleTimeout(now Instant) {
 		c.onHandshakeTimer()
 	}
 	if c.timers.expire(timerConnect, now) {
-		c.terminate(now, EndTimeout)
+		end := EndTimeout
+		if c.rdv.alien {
+			end = EndMismatched
+		}
+		c.terminate(now, end)
 		return
 	}
 	if c.timers.expire(timerPeer, now) {

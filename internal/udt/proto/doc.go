@@ -5,10 +5,11 @@
 //
 // # A connection
 //
-// A Conn is made by NewClient, or by NewServer from a request that an Acceptor
-// let through. Whoever drives it
+// A Conn is made by NewClient, by NewServer from a request that an Acceptor let
+// through, or by NewRendezvous at both ends. Whoever drives it
 //
-//   - hands in datagrams with HandleRun, as they arrive;
+//   - hands in datagrams with HandleRun, as they arrive; in a rendezvous, those
+//     for the socket ID 0 with HandleRequest;
 //   - calls HandleTimeout at the moment that NextTimeout gives, or at any
 //     other;
 //   - sends what Transmit gives, until it gives nothing;
@@ -42,8 +43,8 @@
 // # Numbers
 //
 // Sequence numbers have 31 bits and wrap. They exist only in packets: inside,
-// packets are counted from the initial sequence number by a packetIndex of 64
-// bits (seq.go), and every number from the wire is turned into the index
+// packets are counted from the initial sequence number (in a rendezvous each
+// direction has its own) by a packetIndex of 64 bits (seq.go), and every number from the wire is turned into the index
 // nearest to what it speaks of, then cut to the window.
 //
 // # Hostile peers

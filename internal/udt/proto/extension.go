@@ -2,7 +2,8 @@ package proto
 
 // Two ends of ours say so to each other, in the additional-info word of the
 // handshake's header: the client's requests carry an offer, the listener's
-// answer an acceptance. A libudt listener sends that word of the first request
+// answer an acceptance. In a rendezvous first requests offer, and what answers
+// an end of ours accepts. A libudt listener sends that word of the first request
 // back with its challenge, and 0 with its answer, so an acceptance is never an
 // offer returned; libudt's clients send 0 and don't look. A listener of ours
 // remembers nothing before the cookie returns: the second request has the offer
@@ -16,7 +17,8 @@ const (
 //
 //   - data is acknowledged within 10 ms of the last ACK, also a full-size last
 //     packet, for which libudt takes 100;
-//   - a client sends something as soon as it has the listener's answer;
+//   - a client sends something as soon as it has the listener's answer; in a
+//     rendezvous handshakes carry a timestamp, and their answers bring it back;
 //   - while data arrives behind a gap, full ACKs go on every 10 ms, and each full
 //     ACK of six words has a seventh: see settled.
 

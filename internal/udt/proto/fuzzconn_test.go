@@ -14,11 +14,10 @@ import (
 // was sent, in order; nothing may be lost that was acknowledged; memory is
 // bounded; and unless someone closed or gave up, all of it arrives.
 func FuzzConn(f *testing.F) {
-	f.Fuzz(func(t *testing.T, script []byte) { playWorld(t, script[:min(len(script), 4096)]) })
+	f.Fuzz(func(t *testing.T, script []byte) { newWorld(t, script[:min(len(script), 4096)]).play() })
 }
 
-func playWorld(t *testing.T, script []byte) *world {
-	w := newWorld(t, script)
+func (w *world) play() *world {
 	for len(w.script) > 0 {
 		w.op()
 	}
@@ -37,7 +36,7 @@ func TestRandomWorlds(t *testing.T) {
 		if r.IntN(8) > 0 && len(script) > 6+len(connect) {
 			copy(script[6:], connect)
 		}
-		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) { playWorld(t, script) })
+		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) { newWorld(t, script).play() })
 		if !ok {
 			t.Fatalf("the script was %x", script)
 		}
@@ -52,6 +51,7 @@ type world struct {
 	acceptor *Acceptor
 	ends     [2]*fuzzEnd // client, server
 	plain    bool        // they don't know each other for ends of ours
+	meeting  bool        // they dial each other
 	scratch  [1 << 16]byte
 }
 
@@ -68,6 +68,24 @@ type fuzzEnd struct {
 const fuzzQueue = 2000
 
 func newWorld(t *testing.T, script []byte) *world {
+	w := drawWorld(t, script)
+	w.ends[0].conn = NewClient(0, w.ends[0].cfg)
+	w.transmit()
+	return w
+}
+
+// newRendezvousWorld is newWorld with two ends that dial each other.
+func newRendezvousWorld(t *testing.T, script []byte) *world {
+	w := drawWorld(t, script)
+	w.meeting = true
+	for _, e := range w.ends {
+		e.conn = NewRendezvous(0, e.cfg)
+	}
+	w.transmit()
+	return w
+}
+
+func drawWorld(t *testing.T, script []byte) *world {
 	w := &world{t: t, script: script, acceptor: testAcceptor()}
 	for i := range w.ends {
 		cfg := testConfig(uint32(100 + i))
@@ -78,8 +96,6 @@ func newWorld(t *testing.T, script []byte) *world {
 		w.plain = isn&1 == 0
 		w.ends[i] = &fuzzEnd{i: i, cfg: cfg}
 	}
-	w.ends[0].conn = NewClient(0, w.ends[0].cfg)
-	w.transmit()
 	return w
 }
 
@@ -167,7 +183,11 @@ func (w *world) deliver(e *fuzzEnd, n int) {
 		b := e.in[0]
 		if id, ok := Destination(b); !ok || e.conn == nil || id != e.conn.ID() {
 			e.in, n = e.in[1:], n-1
-			if ok && id == 0 && e.i == 1 {
+			switch {
+			case !ok || id != 0:
+			case w.meeting:
+				e.conn.HandleRequest(w.now, b)
+			case e.i == 1:
 				w.accept(b)
 			}
 			continue
@@ -203,7 +223,7 @@ func (w *world) accept(b []byte) {
 // told from a true one.
 func (w *world) forged(e *fuzzEnd, b []byte) {
 	peer := w.ends[1-e.i].conn
-	if e.i == 1 {
+	if e.i == 1 && !w.meeting {
 		if _, _, reply := w.acceptor.Handle(w.now, clientAddr, b, nil); len(reply) > len(b) {
 			w.t.Fatalf("%d bytes answered with %d", len(b), len(reply))
 		}

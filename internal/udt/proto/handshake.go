@@ -24,7 +24,9 @@ type RequestType int32
 // Request types. Values of 1000 and more are rejections.
 const (
 	RequestInduction  RequestType = 1  // first request, and the listener's challenge to it
+	RequestRendezvous RequestType = 0  // first request to an end that dials as well
 	RequestConclusion RequestType = -1 // second request, and the listener's answer to it
+	RequestAgreement  RequestType = -2 // rendezvous: from an end that is connected
 	RequestRejected   RequestType = 1002
 )
 
@@ -44,7 +46,7 @@ type Handshake struct {
 	FlightFlag uint32      // most packets in flight the sender of this handshake can take
 	Request    RequestType // step, or rejection
 	ID         uint32      // socket ID of the sender of this handshake
-	Cookie     uint32      // opaque to the client
+	Cookie     uint32      // opaque to the client; rendezvous: see answerTo
 	IP         [16]byte    // as on the wire; see WireIP
 	Info       uint32      // not of the body: the header's additional-info word (extension.go)
 }
@@ -88,9 +90,9 @@ func appendHandshake(b []byte, h Handshake, dst uint32) []byte {
 }
 
 // appendRequest appends a connection request, stamped with the time in
-// microseconds; 0 would be no stamp.
-func appendRequest(b []byte, h Handshake, stamp uint32) []byte {
-	b = Control{Type: TypeHandshake, Info: h.Info, Timestamp: max(1, stamp)}.Append(b)
+// microseconds; 0 would be no stamp. A listener's socket has the ID 0.
+func appendRequest(b []byte, h Handshake, dst, stamp uint32) []byte {
+	b = Control{Type: TypeHandshake, Info: h.Info, Timestamp: max(1, stamp), Dst: dst}.Append(b)
 	return h.Append(b)
 }
 

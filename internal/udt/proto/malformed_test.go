@@ -93,7 +93,7 @@ func fill(r *rand.Rand, b []byte) {
 // arrived. UDT has no checksum of its own against them.
 func plausible(b []byte, to, from *Conn) bool {
 	if d, ok := ParseData(b); ok {
-		i := indexOf(d.Seq, to.isn, to.rcv.next)
+		i := indexOf(d.Seq, to.rcv.isn, to.rcv.next)
 		return i >= to.rcv.next && i < to.rcv.read+packetIndex(to.rcv.window())
 	}
 	c, ok := ParseControl(b)

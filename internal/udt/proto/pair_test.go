@@ -16,21 +16,23 @@ import (
 // A pair is two connections joined by simulated links, driven in one goroutine
 // over a heap of events: the same seed gives the same trace.
 type pair struct {
-	t        testing.TB
-	now      Instant
-	rng      *rand.Rand
-	ends     [2]*end // client, server
-	acceptor *Acceptor
-	events   eventHeap
-	count    int64
-	steps    int
-	trace    uint64 // hash of every packet and its time
-	buf      [70_000]byte
-	most     int                  // runs to ask for at a time
-	lag      func() time.Duration // how late timers are served; nil = not at all
-	skew     func() Instant       // how far the listener's clock is ahead; nil = not at all
-	sparse   bool                 // long fat links: invariants are checked now and then, nothing read is kept
-	checks   int
+	t          testing.TB
+	now        Instant
+	rng        *rand.Rand
+	ends       [2]*end // client, server
+	acceptor   *Acceptor
+	rendezvous bool // instead of it
+	events     eventHeap
+	count      int64
+	steps      int
+	trace      uint64 // hash of every packet and its time
+	buf        [70_000]byte
+	most       int                        // runs to ask for at a time
+	lag        func() time.Duration       // how late timers are served; nil = not at all
+	late       func(e *end) time.Duration // how much later than its link says the next datagram of an end arrives; nil = not at all
+	skew       func() Instant             // how far the listener's clock is ahead; nil = not at all
+	sparse     bool                       // long fat links: invariants are checked now and then, nothing read is kept
+	checks     int
 }
 
 type end struct {
@@ -109,6 +111,24 @@ func (p *pair) dial() {
 	p.service(e)
 }
 
+// meet lets end i dial the other in a rendezvous.
+func (p *pair) meet(i int) {
+	e := p.ends[i]
+	p.rendezvous = true
+	e.conn = NewRendezvous(p.now, e.cfg)
+	p.service(e)
+}
+
+// met reports whether both ends are connected.
+func (p *pair) met() bool {
+	for _, e := range p.ends {
+		if e.conn == nil || e.conn.State() != StateConnected {
+			return false
+		}
+	}
+	return true
+}
+
 // data makes n pseudo-random bytes for end i to send.
 func (p *pair) data(i, n int) {
 	b := make([]byte, n)
@@ -137,7 +157,11 @@ func (p *pair) emit(e *end, b []byte) {
 		}
 		for _, d := range arrivals {
 			p.count++
-			heap.Push(&p.events, event{at: Instant(d.At), order: p.count, to: 1 - e.i, buf: d.Buf})
+			at := Instant(d.At)
+			if p.late != nil {
+				at = at.Add(p.late(e))
+			}
+			heap.Push(&p.events, event{at: at, order: p.count, to: 1 - e.i, buf: d.Buf})
 		}
 	}
 }
@@ -230,13 +254,21 @@ func (p *pair) verify(e *end) {
 func (p *pair) deliver(e *end, bufs [][]byte) {
 	for len(bufs) > 0 {
 		b := bufs[0]
+		if p.rendezvous && (e.conn == nil || !addressed(b, e.conn)) {
+			if e.conn != nil {
+				e.conn.HandleRequest(p.now, b)
+				p.verify(e)
+			}
+			bufs = bufs[1:]
+			continue
+		}
 		if e.i == 1 && e.conn == nil {
 			p.accept(e, b)
 			bufs = bufs[1:]
 			continue
 		}
-		if id, ok := Destination(b); !ok || id != e.conn.ID() {
-			if e.i == 1 && ok && id == 0 {
+		if !addressed(b, e.conn) {
+			if id, ok := Destination(b); e.i == 1 && ok && id == 0 {
 				p.accept(e, b)
 			}
 			bufs = bufs[1:]
@@ -245,7 +277,7 @@ func (p *pair) deliver(e *end, bufs [][]byte) {
 		run := bytes.Clone(b)
 		n := 1
 		for n < len(bufs) && n < e.stride && len(bufs[n]) == len(b) {
-			if id, ok := Destination(bufs[n]); !ok || id != e.conn.ID() {
+			if !addressed(bufs[n], e.conn) {
 				break
 			}
 			run = append(run, bufs[n]...)
@@ -256,6 +288,12 @@ func (p *pair) deliver(e *end, bufs [][]byte) {
 		p.verify(e)
 		bufs = bufs[n:]
 	}
+}
+
+// addressed reports whether b is for the socket of c.
+func addressed(b []byte, c *Conn) bool {
+	id, ok := Destination(b)
+	return ok && id == c.ID()
 }
 
 func (p *pair) accept(e *end, b []byte) {

@@ -19,7 +19,7 @@ type recvChunk struct {
 //	read ≤ next ≤ high    (packet indices)
 //	read..next  in order, unread;  next..high  with gaps
 type recvBuffer struct {
-	isn    Seq
+	isn    Seq // of the peer, which has one of its own in a rendezvous
 	stride int // most payload bytes of a packet
 	slots  int // per chunk, a power of two
 	flight int // packets the peer was told it may have in flight

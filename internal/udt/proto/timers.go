@@ -4,9 +4,9 @@ package proto
 type timerID int
 
 const (
-	timerHandshake timerID = iota // client: repeat the request
-	timerConnect                  // client: give up
-	timerHold                     // server: repeat the response, then let data go
+	timerHandshake timerID = iota // repeat the request
+	timerConnect                  // give up connecting
+	timerHold                     // repeat the response, then let data go
 	timerACK
 	timerNAK
 	timerKeepAlive
