@@ -3,7 +3,9 @@ package udt
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -89,6 +91,15 @@ func (c Config) check() error {
 	}
 	if c.Window < minWindow || c.Window > maxWindow {
 		return fmt.Errorf("window %d: must be %d to %d bytes", c.Window, minWindow, maxWindow)
+	}
+	if c.ConnectTimeout < 0 || c.PeerTimeout < 0 {
+		return errors.New("timeouts must not be negative")
+	}
+	if c.Backlog < 0 || c.ReadBuffer < 0 || c.WriteBuffer < 0 {
+		return errors.New("backlog and socket buffers must not be negative")
+	}
+	if math.IsNaN(c.MaxBandwidth) {
+		return errors.New("bandwidth: not a number")
 	}
 	return nil
 }

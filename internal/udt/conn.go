@@ -309,20 +309,22 @@ func (c *Conn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.remote) 
 
 // SetDeadline implements net.Conn.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.reading.limit.set(t)
-	c.writing.limit.set(t)
-	return nil
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // SetReadDeadline implements net.Conn.
-func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.reading.limit.set(t)
-	return nil
-}
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setLimit(&c.reading, t) }
 
 // SetWriteDeadline implements net.Conn.
-func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.writing.limit.set(t)
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setLimit(&c.writing, t) }
+
+func (c *Conn) setLimit(g *gate, t time.Time) error {
+	select {
+	case <-c.closing:
+		return c.fail("set deadline", net.ErrClosed)
+	default:
+	}
+	g.limit.set(t)
 	return nil
 }
 

@@ -30,13 +30,13 @@ func DialFrom(ctx context.Context, network, local, address string, cfg *Config) 
 	defer cancel()
 	remotes, err := resolve(ctx, network, address)
 	if err != nil {
-		return nil, &Error{Code: ECONNSETUP, Op: "dial", Err: err}
+		return nil, &Error{Code: addressCode(err, ECONNSETUP), Op: "dial", Err: err}
 	}
 	var errs []error
 	for i, remote := range remotes {
 		remote = reachable(remote, strings.HasPrefix(address, ":") && network != "udp6")
 		// What time there is left is shared by the addresses left.
-		c.ConnectTimeout = time.Until(deadline) / time.Duration(len(remotes)-i)
+		c.ConnectTimeout = max(1, time.Until(deadline)/time.Duration(len(remotes)-i))
 		conn, err := dialOne(ctx, local, remote, c)
 		if err == nil {
 			return conn, nil
@@ -57,7 +57,7 @@ func dialOne(ctx context.Context, local string, remote netip.AddrPort, cfg Confi
 	if local != "" {
 		a, err := resolve(ctx, "udp", local)
 		if err != nil {
-			return nil, &Error{Code: ESOCKFAIL, Op: "dial", Err: err}
+			return nil, &Error{Code: addressCode(err, ESOCKFAIL), Op: "dial", Err: err}
 		}
 		from = sameFamily(a, remote.Addr())
 	}
@@ -83,7 +83,7 @@ func Listen(network, address string, cfg *Config) (*Listener, error) {
 	}
 	addrs, err := resolve(context.Background(), network, address)
 	if err != nil {
-		return nil, &Error{Code: ESOCKFAIL, Op: "listen", Err: err}
+		return nil, &Error{Code: addressCode(err, ESOCKFAIL), Op: "listen", Err: err}
 	}
 	s, err := udpio.Listen(addrs[0], c.socket())
 	if err != nil {
@@ -100,6 +100,17 @@ func settled(cfg *Config) (Config, error) {
 	}
 	c := cfg.withDefaults()
 	return c, c.check()
+}
+
+// addressCode is the code for an address that resolve refused: that of bad
+// parameters for one that nobody could resolve, otherwise the one given.
+func addressCode(err error, otherwise Code) Code {
+	var malformed *net.AddrError
+	var unknown net.UnknownNetworkError
+	if errors.As(err, &malformed) || errors.As(err, &unknown) {
+		return EINVPARAM
+	}
+	return otherwise
 }
 
 // resolve returns the addresses of "host:port", IPv4 and IPv6 as the resolver

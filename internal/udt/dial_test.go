@@ -3,6 +3,7 @@ package udt_test
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -165,14 +166,17 @@ func TestDialOnAClosedEndpoint(t *testing.T) {
 	simulate(t, simConfig{}, func(t *testing.T, s *sim) {
 		s.client.Close()
 		_, err := s.client.Dial(t.Context(), s.server.addr)
-		wantError(t, err, udt.ESOCKFAIL, net.ErrClosed)
+		wantError(t, err, udt.EINVSOCK, net.ErrClosed)
 		_, err = s.client.Listen()
-		wantError(t, err, udt.ESOCKFAIL, net.ErrClosed)
+		wantError(t, err, udt.EINVSOCK, net.ErrClosed)
 	})
 }
 
 func TestEndpointRefusesABadConfig(t *testing.T) {
-	for _, cfg := range []udt.Config{{MSS: 64}, {MSS: 1 << 17}, {Window: 1}, {Window: 1 << 40}} {
+	for _, cfg := range []udt.Config{
+		{MSS: 64}, {MSS: 1 << 17}, {Window: 1}, {Window: 1 << 40}, {Backlog: -1}, {ReadBuffer: -1}, {WriteBuffer: -1},
+		{ConnectTimeout: -1}, {PeerTimeout: -1}, {MaxBandwidth: math.NaN()},
+	} {
 		simulate(t, simConfig{}, func(t *testing.T, s *sim) {
 			e := s.site(netip.MustParseAddr("10.0.0.3"), 0, cfg, false)
 			defer e.Close()

@@ -31,6 +31,7 @@
 //
 // UDT has no half-close. Close delivers what was written (Config.Linger bounds
 // how long) and tells the peer, which then reads io.EOF. A peer that gave up
-// or fell silent gives ErrConnLost. All errors are *Error with UDT's codes,
-// and work with errors.Is and those of net, os and syscall.
+// or fell silent gives ErrConnLost. All errors are *Error with UDT's codes
+// (codes.go), and work with errors.Is, these codes and the errors of net, os
+// and syscall.
 package udt

@@ -25,6 +25,7 @@ type Endpoint struct {
 	listener *Listener
 	owned    bool // closes with its last user
 	closed   bool
+	failure  error // of the socket, which reads no more
 	readDone chan struct{}
 }
 
@@ -98,9 +99,9 @@ func (e *Endpoint) Dial(ctx context.Context, raddr netip.AddrPort) (*Conn, error
 	}
 	c := newConn(e, raddr, time.Now())
 	e.mu.Lock()
-	if e.closed {
+	if code, err := e.over(); err != nil {
 		e.mu.Unlock()
-		return nil, &Error{Code: ESOCKFAIL, Op: "dial", Addr: c.RemoteAddr(), Err: net.ErrClosed}
+		return nil, &Error{Code: code, Op: "dial", Addr: c.RemoteAddr(), Err: err}
 	}
 	id := e.freeID()
 	c.p = proto.NewClient(0, e.cfg.proto(id, raddr.Addr()))
@@ -132,9 +133,17 @@ func (e *Endpoint) Dial(ctx context.Context, raddr netip.AddrPort) (*Conn, error
 	case end == proto.EndTimeout:
 		why.err = timeoutError(e.cfg.ConnectTimeout)
 	case !known:
-		why.code, why.err = ESOCKFAIL, net.ErrClosed
+		why.code, why.err = ECONNSETUP, net.ErrClosed
 	}
 	return nil, &Error{Code: why.code, Op: "dial", Addr: c.RemoteAddr(), Err: why.err}
+}
+
+// over tells why nothing can begin here any more, nil if it can. e.mu is held.
+func (e *Endpoint) over() (Code, error) {
+	if e.closed {
+		return EINVSOCK, net.ErrClosed
+	}
+	return ESOCKFAIL, e.failure
 }
 
 // freeID returns an unused socket ID that can't be predicted. e.mu is held.
@@ -224,8 +233,9 @@ func (e *Endpoint) broken(err error) {
 	if !errors.Is(err, net.ErrClosed) {
 		e.trace("socket %v: %v", e.LocalAddr(), err)
 	}
-	e.mu.RLock()
-	defer e.mu.RUnlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.failure = err
 	for _, c := range e.conns {
 		c.lose()
 	}

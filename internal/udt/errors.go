@@ -13,25 +13,6 @@ import (
 	"github.com/udtcp/udtcp/internal/udt/proto"
 )
 
-// Code is one of UDT's error codes: a thousand times the major code plus the
-// minor.
-type Code int
-
-// Codes that this engine gives. The names are libudt's.
-const (
-	ECONNSETUP Code = 1000 // connection set-up failed
-	ENOSERVER  Code = 1001 // no answer
-	ECONNREJ   Code = 1002 // refused
-	ESOCKFAIL  Code = 1003 // no UDP socket to be had
-	ESECFAIL   Code = 1004 // the answer did not fit the request
-	ECONNLOST  Code = 2001 // the connection broke
-	EINVPARAM  Code = 5003 // bad parameters
-	EINVSOCK   Code = 5004 // closed here
-	EDUPLISTEN Code = 5011 // somebody listens there already
-	ETIMEOUT   Code = 6003 // a deadline passed
-	EPEERERR   Code = 7000 // the peer reported an error
-)
-
 // Error is what every operation fails with. It is a net.Error.
 type Error struct {
 	Code Code
@@ -51,6 +32,12 @@ func (e *Error) Error() string {
 // Unwrap makes errors.Is work with the errors below and with those of net, os
 // and syscall.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes errors.Is find the code.
+func (e *Error) Is(target error) bool {
+	code, ok := target.(Code)
+	return ok && code == e.Code
+}
 
 // Timeout implements net.Error.
 func (e *Error) Timeout() bool {

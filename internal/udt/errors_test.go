@@ -3,6 +3,7 @@ package udt_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -36,6 +37,23 @@ func TestErrorIdentities(t *testing.T) {
 			if got, want := errors.Is(err, target), slices.Contains([]error{c.err, c.also}, target); got != want {
 				t.Errorf("%v is %v: %v, want %v", err, target, got, want)
 			}
+		}
+	}
+}
+
+// A code is found in an error as an errno is, and no other.
+func TestErrorCodes(t *testing.T) {
+	err := fmt.Errorf("more of it: %w", &udt.Error{Code: udt.ENOSERVER, Op: "dial", Err: udt.ErrNoServer})
+	if !errors.Is(err, udt.ENOSERVER) || errors.Is(err, udt.ECONNREJ) || errors.Is(errors.New("other"), udt.ENOSERVER) {
+		t.Errorf("%v is another code's", err)
+	}
+	for code, want := range map[udt.Code]string{
+		udt.ENOSERVER: "Connection setup failure: connection time out",
+		udt.Code(-1):  "Unknown error",
+		udt.Code(42):  "UDT error 42",
+	} {
+		if code.Error() != want {
+			t.Errorf("%d: %q, want %q", code, code.Error(), want)
 		}
 	}
 }

@@ -26,6 +26,7 @@ func TestInterop(t *testing.T) {
 		name string
 		run  func(*testing.T, *lab)
 	}{
+		{"Errors", testErrorTexts},
 		{"Sizes", testSizes},
 		{"Duplex", testDuplex},
 		{"IPv6", testIPv6},

@@ -40,8 +40,8 @@ func (e *Endpoint) Listen() (*Listener, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
-		return nil, &Error{Code: ESOCKFAIL, Op: "listen", Err: net.ErrClosed}
+	if code, err := e.over(); err != nil {
+		return nil, &Error{Code: code, Op: "listen", Err: err}
 	}
 	if e.listener != nil {
 		return nil, &Error{Code: EDUPLISTEN, Op: "listen", Err: ErrDuplicateListen}
@@ -77,7 +77,7 @@ func (l *Listener) AcceptUDT() (*Conn, error) {
 		case <-l.arrived:
 		case <-l.closed:
 			notify(l.arrived) // for others who wait
-			return nil, &Error{Code: ESOCKFAIL, Op: "accept", Err: net.ErrClosed}
+			return nil, &Error{Code: ENOLISTEN, Op: "accept", Err: net.ErrClosed}
 		}
 	}
 }

@@ -48,13 +48,13 @@ func TestListenerCloseWakesAccept(t *testing.T) {
 				}
 				for _, call := range calls {
 					o := <-call
-					wantError(t, o.err, udt.ESOCKFAIL, net.ErrClosed)
+					wantError(t, o.err, udt.ENOLISTEN, net.ErrClosed)
 					if took := o.at.Sub(begin); took != 0 {
 						t.Errorf("woken after %v", took)
 					}
 				}
 				_, err := s.listener.Accept()
-				wantError(t, err, udt.ESOCKFAIL, net.ErrClosed)
+				wantError(t, err, udt.ENOLISTEN, net.ErrClosed)
 				if err := s.listener.Close(); err != nil {
 					t.Errorf("closing again: %v", err)
 				}

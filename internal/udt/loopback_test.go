@@ -224,16 +224,16 @@ func TestDialErrors(t *testing.T) {
 	_, err = udt.Dial(ctx, "udp", silent.LocalAddr().String(), nil)
 	wantError(t, err, udt.ECONNSETUP, context.Canceled)
 
-	wantError(t, dial("tcp", "127.0.0.1:1", quick()), udt.ECONNSETUP)
-	wantError(t, dial("udp", "127.0.0.1", quick()), udt.ECONNSETUP)
+	wantError(t, dial("tcp", "127.0.0.1:1", quick()), udt.EINVPARAM)
+	wantError(t, dial("udp", "127.0.0.1", quick()), udt.EINVPARAM)
 	wantError(t, dial("udp", "127.0.0.1:no-such-service", quick()), udt.ECONNSETUP)
-	wantError(t, dial("udp6", "127.0.0.1:1", quick()), udt.ECONNSETUP)
+	wantError(t, dial("udp6", "127.0.0.1:1", quick()), udt.EINVPARAM)
 	wantError(t, dial("udp", "127.0.0.1:1", &udt.Config{MSS: 10}), udt.EINVPARAM)
 	wantError(t, dial("udp", "127.0.0.1:1", &udt.Config{Window: 10}), udt.EINVPARAM)
 	_, err = udt.DialFrom(t.Context(), "udp", silent.LocalAddr().String(), "127.0.0.1:1", quick())
 	wantError(t, err, udt.ESOCKFAIL, syscall.EADDRINUSE)
 	_, err = udt.DialFrom(t.Context(), "udp", "nowhere", "127.0.0.1:1", quick())
-	wantError(t, err, udt.ESOCKFAIL)
+	wantError(t, err, udt.EINVPARAM)
 }
 
 func TestListenErrors(t *testing.T) {
@@ -245,8 +245,8 @@ func TestListenErrors(t *testing.T) {
 		is               []error
 	}{
 		{"udp", l.Addr().String(), nil, udt.ESOCKFAIL, []error{syscall.EADDRINUSE}},
-		{"tcp", "127.0.0.1:0", nil, udt.ESOCKFAIL, []error{net.UnknownNetworkError("tcp")}},
-		{"udp", "127.0.0.1", nil, udt.ESOCKFAIL, nil},
+		{"tcp", "127.0.0.1:0", nil, udt.EINVPARAM, []error{net.UnknownNetworkError("tcp")}},
+		{"udp", "127.0.0.1", nil, udt.EINVPARAM, nil},
 		{"udp", "127.0.0.1:0", &udt.Config{MSS: 1}, udt.EINVPARAM, nil},
 	} {
 		_, err := udt.Listen(c.network, c.address, c.cfg)
@@ -269,5 +269,5 @@ func TestBlockingCallsOnLoopback(t *testing.T) {
 	client.Close()
 	l.Close()
 	wantError(t, (<-reading).err, udt.EINVSOCK, net.ErrClosed)
-	wantError(t, (<-accepting).err, udt.ESOCKFAIL, net.ErrClosed)
+	wantError(t, (<-accepting).err, udt.ENOLISTEN, net.ErrClosed)
 }

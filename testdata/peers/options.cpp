@@ -13,6 +13,7 @@ namespace {
 const char kUsage[] =
     "usage: udtpeer serve [flags]\n"
     "       udtpeer dial HOST PORT [flags]\n"
+    "       udtpeer codes    libudt's error codes and their texts\n"
     "\n"
     "A libudt endpoint for tests and benchmarks. The first line on stdout of serve is\n"
     "\"listening PORT\"; each connection prints \"connected index=I\" when it stands and one\n"

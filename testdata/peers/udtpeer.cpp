@@ -157,9 +157,21 @@ int dial(const Options& o) {
   return tally.finish();
 }
 
+// Prints every error code of libudt with its text.
+int print_codes() {
+  for (int code : {0,    1000, 1001, 1002, 1003, 1004, 2000, 2001, 2002, 3000, 3001, 3002, 4000,
+                   4001, 4002, 4003, 4004, 5000, 5001, 5002, 5003, 5004, 5005, 5006, 5007, 5008,
+                   5009, 5010, 5011, 5012, 5013, 6000, 6001, 6002, 6003, 7000, -1}) {
+    CUDTException e(code < 0 ? code : code / 1000, code < 0 ? 0 : code % 1000);
+    say("%d %s", code, e.getErrorMessage());
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && strcmp(argv[1], "codes") == 0) return print_codes();
   Options o;
   if (!parse_options(argc, argv, o)) return kExitUsage;
   signal(SIGPIPE, SIG_IGN);
