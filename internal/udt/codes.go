@@ -101,7 +101,7 @@ var codeTexts = map[Code]string{
 	EINVSOCK:     opText + ": Invalid socket ID",
 	EUNBOUNDSOCK: opText + ": Cannot do this operation on an UNBOUND socket",
 	ENOLISTEN:    opText + ": Socket is not in listening state",
-	ERDVNOSERV:   opText + ": Listen/accept is not supported in rendezous connection setup",
+	ERDVNOSERV:   opText + ": Listen/accept is not supported in rendezvous connection setup",
 	ERDVUNBOUND:  opText + ": Cannot call connect on UNBOUND socket in rendezvous connection setup",
 	ESTREAMILL:   opText + ": This operation is not supported in SOCK_STREAM mode",
 	EDGRAMILL:    opText + ": This operation is not supported in SOCK_DGRAM mode",

@@ -29,32 +29,44 @@ const (
 // UDT reckons with.
 const ipv6Extra = 20
 
-// Config is how connections are to be. The zero value is all defaults.
+// Config is how connections are to be: UDT's socket options. The zero value is
+// all defaults. Which field may be changed when is told at Endpoint.DialWith,
+// Endpoint.ListenWith and Conn.Configure; SNDTIMEO, RCVTIMEO and the
+// non-blocking modes are deadlines, and sockets share a port (REUSEADDR) by
+// being on one Endpoint.
 type Config struct {
-	// MSS is the most bytes of an IP packet, headers included, 76 to 65535;
-	// 1500 if zero. The smaller of both ends' counts.
+	// MSS is the most bytes of an IP packet, headers included (UDT_MSS), 96 to
+	// 65535; 1500 if zero. The smaller of both ends' counts.
 	MSS int
 	// Window is the most bytes in flight and in each buffer; memory follows
 	// use. 256 MiB if zero.
 	Window int
+	// SendBuffer and ReceiveBuffer are the bytes of each buffer (UDT_SNDBUF,
+	// UDT_RCVBUF), counted in whole packets and at least 32 of them; Window if
+	// zero.
+	SendBuffer, ReceiveBuffer int
+	// FlowWindow is the most packets that the peer may have in flight (UDT_FC),
+	// at least 32; as many as ReceiveBuffer holds if zero. It bounds
+	// ReceiveBuffer.
+	FlowWindow int
 	// NewController makes the congestion controller of each connection's
-	// sender; BBR if nil.
+	// sender (UDT_CC); BBR if nil.
 	NewController func() proto.Controller
 	// MaxBandwidth is the most to send, in bytes/s with headers (UDT_MAXBW);
-	// no limit if zero.
+	// no limit if zero or negative.
 	MaxBandwidth float64
 	// ConnectTimeout bounds Dial; 10 s if zero.
 	ConnectTimeout time.Duration
 	// PeerTimeout is how long a peer may be silent before the connection
 	// counts as lost; 30 s if zero.
 	PeerTimeout time.Duration
-	// Linger is how long Close delivers what was written; 180 s if zero, not
-	// at all if negative.
+	// Linger is how long Close delivers what was written (UDT_LINGER); 180 s
+	// if zero, not at all if negative.
 	Linger time.Duration
 	// Backlog is how many connections may wait for Accept; 128 if zero.
 	Backlog int
-	// ReadBuffer and WriteBuffer are the kernel's buffers to ask for, in
-	// bytes; 8 MiB if zero.
+	// ReadBuffer and WriteBuffer are the kernel's buffers to ask for
+	// (UDP_RCVBUF, UDP_SNDBUF), in bytes; 8 MiB if zero.
 	ReadBuffer, WriteBuffer int
 	// Trace, if set, is told of protocol events of connections, for people.
 	Trace func(event string)
@@ -66,6 +78,8 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	set(&c.MSS, DefaultMSS)
 	set(&c.Window, DefaultWindow)
+	set(&c.SendBuffer, c.Window)
+	set(&c.ReceiveBuffer, c.Window)
 	set(&c.ConnectTimeout, DefaultConnectTimeout)
 	set(&c.PeerTimeout, DefaultPeerTimeout)
 	set(&c.Linger, DefaultLinger)
@@ -89,8 +103,13 @@ func (c Config) check() error {
 	if c.MSS < proto.MinMSS+ipv6Extra || c.MSS > proto.MaxMSS {
 		return fmt.Errorf("packet size %d: must be %d to %d bytes", c.MSS, proto.MinMSS+ipv6Extra, proto.MaxMSS)
 	}
-	if c.Window < minWindow || c.Window > maxWindow {
-		return fmt.Errorf("window %d: must be %d to %d bytes", c.Window, minWindow, maxWindow)
+	for _, w := range []int{c.Window, c.SendBuffer, c.ReceiveBuffer} {
+		if w < minWindow || w > maxWindow {
+			return fmt.Errorf("window %d: must be %d to %d bytes", w, minWindow, maxWindow)
+		}
+	}
+	if c.FlowWindow < 0 {
+		return errors.New("flow window must not be negative")
 	}
 	if c.ConnectTimeout < 0 || c.PeerTimeout < 0 {
 		return errors.New("timeouts must not be negative")
@@ -104,7 +123,7 @@ func (c Config) check() error {
 	return nil
 }
 
-// Bounds of Config.Window in bytes.
+// Bounds of Config.Window, SendBuffer and ReceiveBuffer in bytes.
 const (
 	minWindow = 4096
 	maxWindow = 16 << 30
@@ -126,12 +145,20 @@ func (c Config) proto(id uint32, remote netip.Addr) proto.Config {
 	if c.isn != nil {
 		isn = c.isn
 	}
+	packets := func(bytes int) int {
+		return max(minFlight, bytes/(mss-proto.IPUDPHeaders-proto.HeaderSize))
+	}
+	window := packets(c.ReceiveBuffer)
+	if c.FlowWindow > 0 {
+		window = min(window, max(minFlight, c.FlowWindow))
+	}
 	return proto.Config{
 		Type:           proto.Stream,
 		ID:             id,
 		ISN:            proto.Seq(isn() & proto.SeqMask),
 		MSS:            mss,
-		Window:         max(minFlight, c.Window/(mss-proto.IPUDPHeaders-proto.HeaderSize)),
+		Window:         window,
+		SendWindow:     packets(c.SendBuffer),
 		MaxBandwidth:   c.MaxBandwidth,
 		Controller:     c.NewController(),
 		PeerTimeout:    c.PeerTimeout,

@@ -19,10 +19,10 @@ type Conn struct {
 	endpoint *Endpoint
 	remote   netip.AddrPort
 	epoch    time.Time
-	linger   time.Duration
 	drops    uint64 // of the socket, before the connection
 
 	mu     sync.Mutex // guards what follows; never held across a system call
+	cfg    Config
 	p      *proto.Conn
 	ready  proto.Ready
 	wakeAt proto.Instant // when run looks again by itself
@@ -45,12 +45,12 @@ const (
 	never = proto.Instant(1<<63 - 1) // wakeAt without a timer
 )
 
-func newConn(e *Endpoint, remote netip.AddrPort, now time.Time) *Conn {
+func newConn(e *Endpoint, cfg Config, remote netip.AddrPort, now time.Time) *Conn {
 	c := &Conn{
 		endpoint:  e,
 		remote:    remote,
 		epoch:     now,
-		linger:    e.cfg.Linger,
+		cfg:       cfg,
 		drops:     e.SocketInfo().Drops,
 		wakeAt:    awake,
 		wake:      make(chan struct{}, 1),
@@ -259,13 +259,14 @@ func (c *Conn) fail(op string, err error) error {
 // what was written is delivered, for as long as Config.Linger, and the peer is
 // told. It returns ErrUndelivered if the peer did not acknowledge everything.
 func (c *Conn) Close() error {
-	if c.linger < 0 {
+	linger := c.Config().Linger
+	if linger < 0 {
 		return c.end(c.p.Abort)
 	}
 	c.close()
 	<-c.writing.turn // what a Write under way has taken is to be delivered too
 	defer c.writing.leave()
-	return c.end(func(now proto.Instant) { c.p.Close(now, c.linger) })
+	return c.end(func(now proto.Instant) { c.p.Close(now, linger) })
 }
 
 // Abort gives the connection up at once. The peer reads ErrConnLost.
@@ -301,8 +302,15 @@ func (c *Conn) end(how func(now proto.Instant)) error {
 	return nil
 }
 
-// LocalAddr implements net.Conn.
-func (c *Conn) LocalAddr() net.Addr { return c.endpoint.LocalAddr() }
+// LocalAddr implements net.Conn. Where the socket is bound to all addresses of
+// the machine, it is the one from which packets go to the peer.
+func (c *Conn) LocalAddr() net.Addr {
+	a := c.endpoint.socket.LocalAddr()
+	if a.Addr().IsUnspecified() {
+		a = netip.AddrPortFrom(sourceFor(c.remote, a.Addr()), a.Port())
+	}
+	return net.UDPAddrFromAddrPort(a)
+}
 
 // RemoteAddr implements net.Conn.
 func (c *Conn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.remote) }
@@ -350,11 +358,20 @@ func (c *Conn) Silence() time.Duration {
 	return c.now().Sub(c.p.LastHeard())
 }
 
-// Unacknowledged is how many packets were written and are not acknowledged.
+// Unacknowledged is how many packets were written and are not acknowledged
+// (UDT_SNDDATA).
 func (c *Conn) Unacknowledged() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.p.Unacknowledged()
+}
+
+// Unread is how many packets have arrived in order and wait to be read
+// (UDT_RCVDATA).
+func (c *Conn) Unread() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.p.Unread()
 }
 
 // MSS returns the negotiated packet size in bytes, headers included.

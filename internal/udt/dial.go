@@ -81,15 +81,10 @@ func Listen(network, address string, cfg *Config) (*Listener, error) {
 	if err != nil {
 		return nil, &Error{Code: EINVPARAM, Op: "listen", Err: err}
 	}
-	addrs, err := resolve(context.Background(), network, address)
+	e, err := bind(network, address, c, "listen")
 	if err != nil {
-		return nil, &Error{Code: addressCode(err, ESOCKFAIL), Op: "listen", Err: err}
+		return nil, err
 	}
-	s, err := udpio.Listen(addrs[0], c.socket())
-	if err != nil {
-		return nil, &Error{Code: ESOCKFAIL, Op: "listen", Err: err}
-	}
-	e := NewEndpoint(s, c)
 	e.owned = true
 	return e.Listen()
 }

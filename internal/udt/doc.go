@@ -8,7 +8,9 @@
 //	c, err := udt.Dial(ctx, "udp", "host:9000", nil)
 //
 // An Endpoint is one UDP socket with any number of connections on it, both
-// dialled and accepted. Dial and Listen make one of their own.
+// dialled and accepted. Dial and Listen make one of their own, Bind one at an
+// address, TakeOver one of a socket that there is already. Config is UDT's
+// socket options; Conn.Configure changes those that may change at any time.
 //
 // # How it works
 //

@@ -93,18 +93,27 @@ func abortAll(conns []*Conn) {
 
 // Dial connects to a listener at raddr.
 func (e *Endpoint) Dial(ctx context.Context, raddr netip.AddrPort) (*Conn, error) {
+	return e.DialWith(ctx, raddr, Config{})
+}
+
+// DialWith is Dial for a connection with options of its own: what is set in o
+// takes the place of what the Endpoint was opened with. Options that belong to
+// the UDP socket (MSS, ReadBuffer, WriteBuffer) can't be changed any more:
+// EBOUNDSOCK.
+func (e *Endpoint) DialWith(ctx context.Context, raddr netip.AddrPort, o Config) (*Conn, error) {
 	raddr = netip.AddrPortFrom(raddr.Addr().Unmap(), raddr.Port())
-	if err := e.cfg.check(); err != nil {
-		return nil, &Error{Code: EINVPARAM, Op: "dial", Addr: net.UDPAddrFromAddrPort(raddr), Err: err}
+	cfg, code, err := e.cfg.forConn(o)
+	if err != nil {
+		return nil, &Error{Code: code, Op: "dial", Addr: net.UDPAddrFromAddrPort(raddr), Err: err}
 	}
-	c := newConn(e, raddr, time.Now())
+	c := newConn(e, cfg, raddr, time.Now())
 	e.mu.Lock()
 	if code, err := e.over(); err != nil {
 		e.mu.Unlock()
 		return nil, &Error{Code: code, Op: "dial", Addr: c.RemoteAddr(), Err: err}
 	}
 	id := e.freeID()
-	c.p = proto.NewClient(0, e.cfg.proto(id, raddr.Addr()))
+	c.p = proto.NewClient(0, cfg.proto(id, raddr.Addr()))
 	e.conns[id] = c
 	e.mu.Unlock()
 	e.trace("connecting to %v, socket ID %d", raddr, id)
@@ -131,7 +140,7 @@ func (e *Endpoint) Dial(ctx context.Context, raddr netip.AddrPort) (*Conn, error
 	why, known := ends[end]
 	switch {
 	case end == proto.EndTimeout:
-		why.err = timeoutError(e.cfg.ConnectTimeout)
+		why.err = timeoutError(cfg.ConnectTimeout)
 	case !known:
 		why.code, why.err = ECONNSETUP, net.ErrClosed
 	}

@@ -3,3 +3,25 @@ package udt
 // SetTestISN fixes the initial sequence number of connections dialled with
 // cfg.
 func SetTestISN(cfg *Config, isn uint32) { cfg.isn = func() uint32 { return isn } }
+
+// Connections returns the connections of an endpoint, those that are being
+// made included.
+func (e *Endpoint) Connections() (conns []*Conn) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, c := range e.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// Tables returns how many entries an endpoint's tables have: connections,
+// clients of its listener, and graves.
+func (e *Endpoint) Tables() (conns, peers, graves int) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return len(e.conns), len(e.peers), len(e.gone.order)
+}
+
+// MaxGraves bounds the last.
+const MaxGraves = maxGraves

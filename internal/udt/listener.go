@@ -14,6 +14,7 @@ import (
 // a net.Listener.
 type Listener struct {
 	endpoint *Endpoint
+	cfg      Config // of the connections
 	acceptor *proto.Acceptor
 
 	mu      sync.Mutex
@@ -26,14 +27,20 @@ type Listener struct {
 var _ net.Listener = (*Listener)(nil)
 
 // Listen starts to accept connections. An Endpoint has one Listener at a time.
-func (e *Endpoint) Listen() (*Listener, error) {
-	if err := e.cfg.check(); err != nil {
-		return nil, &Error{Code: EINVPARAM, Op: "listen", Err: err}
+func (e *Endpoint) Listen() (*Listener, error) { return e.ListenWith(Config{}) }
+
+// ListenWith is Listen for connections with options of their own; see
+// DialWith.
+func (e *Endpoint) ListenWith(o Config) (*Listener, error) {
+	cfg, code, err := e.cfg.forConn(o)
+	if err != nil {
+		return nil, &Error{Code: code, Op: "listen", Err: err}
 	}
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // doesn't fail
 	l := &Listener{
 		endpoint: e,
+		cfg:      cfg,
 		acceptor: proto.NewAcceptor(proto.NewCookieJar(secret), proto.Stream),
 		arrived:  make(chan struct{}, 1),
 		closed:   make(chan struct{}),
@@ -119,7 +126,7 @@ func (l *Listener) offer(c *Conn) bool {
 		return false
 	default:
 	}
-	if len(l.queue) >= l.endpoint.cfg.Backlog {
+	if len(l.queue) >= l.cfg.Backlog {
 		return false
 	}
 	l.queue = append(l.queue, c)
@@ -163,9 +170,9 @@ func (e *Endpoint) admit(l *Listener, now time.Time, from netip.AddrPort, b []by
 		e.reject(from, b, hs, "its connection is over")
 		return
 	}
-	c := newConn(e, from, now)
+	c := newConn(e, l.cfg, from, now)
 	id := e.freeID()
-	c.p = proto.NewServer(0, e.cfg.proto(id, from.Addr()), hs)
+	c.p = proto.NewServer(0, l.cfg.proto(id, from.Addr()), hs)
 	c.ready = c.p.Ready()
 	close(c.connected)
 	e.conns[id] = c

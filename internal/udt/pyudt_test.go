@@ -2,6 +2,7 @@ package udt_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -147,6 +148,23 @@ func TestPyUDTFreshSocket(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// example/pyudt/rendezvous, which is a plain client and server: the client says
+// nothing for 190 s, then five bytes.
+func TestPyUDTIdle(t *testing.T) {
+	connected(t, simConfig{}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
+		<-time.After(190 * time.Second)
+		for _, c := range []*udt.Conn{client, server} {
+			if c.State() != udt.CONNECTED || c.Silence() > 2*time.Second {
+				t.Errorf("%v, and nothing heard for %v", c.State(), c.Silence())
+			}
+		}
+		meanwhile(t,
+			func() error { return errors.Join(write(client, []byte("hello")), client.Close()) },
+			func() error { return wantEOF(server, []byte("hello")) },
+		)
+	})
 }
 
 // example/pyudt/perfmon: 128 MiB each way at once in pieces of 1 KiB, with a

@@ -147,10 +147,23 @@ func TestOpenCloseCycles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCrowd(t, shared)
 			c.handshakes(cycles, 16) // graves, pools and maps grow to their size
-			descriptors, heap := openDescriptors(t), memory()
+			descriptors, goroutines, heap := openDescriptors(t), runtime.NumGoroutine(), memory()
 			c.handshakes(cycles, 16)
 			if n := openDescriptors(t); n > descriptors {
 				t.Errorf("%d descriptors after %d cycles, %d after as many more", descriptors, cycles, n)
+			}
+			// Those of a connection end a moment after its Close has returned.
+			const ending = 20
+			if n := runtime.NumGoroutine(); n > goroutines+ending {
+				t.Errorf("%d goroutines after %d cycles, %d after as many more", goroutines, cycles, n)
+			}
+			for _, e := range []*udt.Endpoint{c.server, c.client} {
+				if e == nil {
+					continue
+				}
+				if conns, peers, graves := e.Tables(); conns+peers > 0 || graves > udt.MaxGraves {
+					t.Errorf("an endpoint without connections has %d, %d clients, %d graves", conns, peers, graves)
+				}
 			}
 			// What differs between two collections anyway, far below a
 			// connection's 10 KB for each.

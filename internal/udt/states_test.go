@@ -31,12 +31,12 @@ var (
 
 func (r reply) want(t *testing.T, err error) {
 	t.Helper()
-	switch {
-	case r == fine:
+	switch r {
+	case fine:
 		if err != nil {
 			t.Errorf("%v", err)
 		}
-	case r == ending:
+	case ending:
 		if !isBareEOF(err) {
 			t.Errorf("got %v, want io.EOF", err)
 		}

@@ -12,7 +12,8 @@ type Config struct {
 	ID             uint32 // own socket ID, 1..0x7FFFFFFF, unpredictable
 	ISN            Seq    // initial sequence number of a client, unpredictable
 	MSS            int    // bytes, IP and UDP headers included
-	Window         int    // packets: most in flight either way, most buffered
+	Window         int    // packets: most that the peer may have in flight, most buffered of it
+	SendWindow     int    // packets: most buffered to be sent; Window if 0
 	MaxBandwidth   float64
 	Controller     Controller
 	PeerTimeout    time.Duration // silence after which the peer is taken for lost
@@ -113,6 +114,9 @@ type Conn struct {
 // newConn holds what both ends share.
 func newConn(now Instant, cfg Config) *Conn {
 	c := &Conn{cfg: cfg, cc: cfg.Controller, opened: now, lastHeard: now, lastSent: now, busySince: never, probe: 1}
+	if c.cfg.SendWindow == 0 {
+		c.cfg.SendWindow = cfg.Window
+	}
 	c.rtt.init()
 	c.ackRTT.init()
 	c.timers.init()
@@ -125,12 +129,12 @@ func (c *Conn) establish(now Instant, mss int, peerID uint32, peerFlight int) {
 	c.state = StateConnected
 	c.mss, c.peerID, c.peerFlight = mss, peerID, peerFlight
 	c.snd.init(c.isn, mss, peerID, 0)
-	c.flowEnd = packetIndex(min(peerFlight, c.cfg.Window))
+	c.flowEnd = packetIndex(min(peerFlight, c.cfg.SendWindow))
 	c.lastHeard = now
 	c.timers.set(timerPeer, now.Add(c.cfg.PeerTimeout))
 	c.timers.set(timerKeepAlive, now.Add(keepAliveInterval))
 	c.timers.clear(timerHandshake)
-	c.path = PathState{PacketSize: mss, MaxWindow: min(peerFlight, c.cfg.Window), ISN: c.isn}
+	c.path = PathState{PacketSize: mss, MaxWindow: min(peerFlight, c.cfg.SendWindow), ISN: c.isn}
 	c.refreshPath(now)
 	c.cc.Init(&c.path)
 	c.applyRate()
@@ -239,6 +243,18 @@ func (c *Conn) refreshPath(now Instant) {
 	c.path.Lost = c.delivery.lost - c.delivery.presumed
 	c.path.Acked, c.path.Sent = int64(c.snd.una), int64(c.snd.next)
 }
+
+// SetMaxBandwidth limits what is sent to so many bytes/s, headers included; 0
+// or less lifts the limit.
+func (c *Conn) SetMaxBandwidth(rate float64) {
+	c.cfg.MaxBandwidth = rate
+	if c.state != StateConnecting {
+		c.applyRate()
+	}
+}
+
+// Unread returns how many packets are in order and not yet read.
+func (c *Conn) Unread() int { return int(c.rcv.next - c.rcv.read) }
 
 // applyRate sets the pacer to the controller's rate, cut to MaxBandwidth.
 func (c *Conn) applyRate() {

@@ -60,7 +60,7 @@ const minBacklog = 1 << 20
 // follows use.
 func (c *Conn) sizeSendBuffer() {
 	backlog := max(maxRunSlots, minBacklog/c.snd.payload) + c.snd.inFlight()/4
-	c.snd.limit = min(c.cfg.Window, c.snd.inFlight()+backlog)
+	c.snd.limit = min(c.cfg.SendWindow, c.snd.inFlight()+backlog)
 }
 
 // writable wants a quarter of the backlog free, so that a blocked writer is
