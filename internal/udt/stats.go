@@ -12,7 +12,7 @@ type Counts struct {
 	PktSent       int64 // data packets, retransmissions included
 	PktRecv       int64 // data packets, duplicates included
 	PktSndLoss    int64 // packets found lost as a sender, by NAK or timeout
-	PktRcvLoss    int64 // packets missing when a gap was found
+	PktRcvLoss    int64 // packets reported missing, each once
 	PktRetrans    int64
 	PktSentACK    int64 // full ACKs
 	PktRecvACK    int64 // full ACKs that acknowledged new data
