@@ -1,0 +1,289 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/udtcp/udtcp/internal/promise"
+)
+
+// tortured is a transfer to be disturbed: what is sent, and what is at the destination before.
+type tortured struct {
+	name  string
+	so    SendOptions
+	ro    RecvOptions
+	sent  *disk // what the destination has in the end, where that differs from old
+	old   *disk
+	whole bool // many files are synced at once
+}
+
+// tortures makes the transfers whose file operations are recorded.
+func tortures(t *testing.T) []*tortured {
+	t.Helper()
+	src := t.TempDir()
+	put(t, filepath.Join(src, "small"), randomBytes(1, 5000))
+	put(t, filepath.Join(src, "large"), randomBytes(2, 2*minChunk+5000))
+	for i := range 12 {
+		put(t, filepath.Join(src, "tree", fmt.Sprint(i%3), fmt.Sprint(i)), randomBytes(uint64(i), i*1000))
+	}
+	put(t, filepath.Join(src, "tree", "large"), randomBytes(3, minChunk+1))
+	put(t, filepath.Join(src, "tree", "3", "4", "5"), nil)
+
+	old := newDisk()
+	old.put("small", randomBytes(4, 9000))
+	old.put("other", []byte("nobody's business"))
+	// What an earlier receiver left when it was killed.
+	left := newDisk()
+	left.put(".large.udtcp-part", randomBytes(2, minChunk+77))
+	var list []*tortured
+	for _, c := range []struct {
+		name, path string
+		old        *disk
+		overwrite  bool
+		whole      bool
+	}{
+		{"small file", "small", newDisk(), false, false},
+		{"large file", "large", newDisk(), false, false},
+		{"tree", "tree", newDisk(), false, false},
+		{"tree, synced at once", "tree", newDisk(), false, true},
+		{"overwrite", "small", old, true, false},
+		{"leftovers", "large", left, false, true},
+	} {
+		path := filepath.Join(src, c.path)
+		list = append(list, &tortured{
+			name: c.name, sent: load(t, src, c.path), old: c.old, whole: c.whole,
+			so: SendOptions{Paths: []string{path}, Preserve: true},
+			ro: RecvOptions{Dir: t.TempDir(), Preserve: true, Overwrite: c.overwrite},
+		})
+	}
+	return list
+}
+
+// load reads one name in a directory, and all below it.
+func load(t *testing.T, dir, name string) *disk {
+	t.Helper()
+	d := newDisk()
+	err := filepath.WalkDir(filepath.Join(dir, name), func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		d.put(filepath.ToSlash(rel), b)
+		number, err := d.find(filepath.ToSlash(rel))
+		d.nodes[number].perm, d.nodes[number].mtime = info.Mode().Perm(), info.ModTime()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// tortureRun is one run of a transfer on a disk, with the moments at which the sender came to know things.
+type tortureRun struct {
+	recording
+	after            *disk
+	sendErr, recvErr error
+	receipts         []receiptAt
+	content          int // steps done when the sender ended well; -1: it did not
+}
+
+type receiptAt struct {
+	steps int
+	name  string
+}
+
+// run runs the transfer on a copy of a disk. again has it be run over what an earlier run may have completed.
+func (c *tortured) run(ctx context.Context, before *disk, again bool) *tortureRun {
+	d := before.clone()
+	r := &tortureRun{recording: recording{before: before}, after: d, content: -1}
+	so, ro := c.so, c.ro
+	ro.Overwrite = ro.Overwrite || again
+	done := func() int {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return len(d.steps)
+	}
+	so.OnFile = func(f FileDone) { r.receipts = append(r.receipts, receiptAt{done(), f.Name}) }
+	w := newWire(1 << 16)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, r.sendErr = Send(ctx, w.a, so); r.sendErr == nil {
+			r.content = done()
+		}
+		w.a.Close()
+	})
+	wg.Go(func() {
+		_, r.recvErr = receive(ctx, w.b, ro, func(string) (store, error) { return &diskStore{d, c.whole}, nil })
+		w.b.Close()
+	})
+	wg.Wait()
+	r.steps = d.steps
+	return r
+}
+
+// kept are the names the sender had receipts for when so many steps were done.
+func (r *tortureRun) kept(steps int) (names []string) {
+	for _, k := range r.receipts {
+		if k.steps <= steps {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+// crashed checks what a crash after so many steps left.
+func (c *tortured) crashed(r *tortureRun, steps int, now *disk) error {
+	o := promise.Outcome{
+		Old: c.old, New: c.sent, Now: now, Kept: r.kept(steps), Attributes: true,
+		Sender: promise.Killed, Receiver: promise.Killed,
+	}
+	if r.content >= 0 && steps >= r.content {
+		o.Sender = 0
+	}
+	return promise.Check(o)
+}
+
+// ended checks a run that nothing disturbed: all is well and nothing is left behind.
+func (c *tortured) ended(r *tortureRun) error {
+	if r.sendErr != nil || r.recvErr != nil {
+		return fmt.Errorf("the run after it: send: %w, recv: %w", r.sendErr, r.recvErr)
+	}
+	if err := promise.Check(promise.Outcome{Old: c.old, New: c.sent, Now: r.after, Attributes: true}); err != nil {
+		return fmt.Errorf("the run after it: %w", err)
+	}
+	return nil
+}
+
+// TestTorturePrefixes has the process die after every single step of the recorded transfers, and where a call ends, runs
+// the transfer again from there.
+func TestTorturePrefixes(t *testing.T) {
+	run := newTorture(t, "every prefix of the file operations", "", 0)
+	for _, c := range tortures(t) {
+		first := c.run(t.Context(), c.old, false)
+		if err := c.ended(first); err != nil {
+			t.Fatalf("%s: undisturbed: %v", c.name, err)
+		}
+		run.Cases += len(first.steps) + 1
+		run.each(len(first.steps)+1, func(n int) {
+			now := first.prefix(n)
+			if err := c.crashed(first, n, now); err != nil {
+				run.failed("%s: after %d steps of %d: %v", c.name, n, len(first.steps), err)
+			}
+			if n < len(first.steps) && !first.steps[n].first || testing.Short() && n%10 > 0 {
+				return
+			}
+			run.Runs.Add(1)
+			if err := c.ended(c.run(t.Context(), now, true)); err != nil {
+				run.failed("%s: after %d steps of %d: %v", c.name, n, len(first.steps), err)
+			}
+		})
+	}
+}
+
+// TestTortureStates has the machine die: unsynced writes and names are lost in any combination. The run after it is
+// made to crash as well, now and then, and at last must bring everything.
+func TestTortureStates(t *testing.T) {
+	run := newTorture(t, "states after a crash of the machine", "STATES", 500)
+	const perRecording = 500
+	const deepest = 3
+	list := tortures(t)
+	for batch := 0; batch < run.Cases; batch += perRecording {
+		c := list[batch/perRecording%len(list)]
+		first := c.run(t.Context(), c.old, false)
+		if err := c.ended(first); err != nil {
+			t.Fatalf("%s: undisturbed: %v", c.name, err)
+		}
+		run.each(min(perRecording, run.Cases-batch), func(i int) {
+			rng := rand.New(rand.NewPCG(run.Seed, uint64(batch+i)))
+			r, history := first, ""
+			for depth := 1; ; depth++ {
+				n := rng.IntN(len(r.steps) + 1)
+				now, lost := r.crash(n, rng)
+				history += fmt.Sprintf("\n  crash %d %s", depth, lost)
+				if err := c.crashed(r, n, now); err != nil {
+					run.failed("%s: case %d: %v%s", c.name, batch+i, err, history)
+					return
+				}
+				r = c.run(t.Context(), now, true)
+				run.Runs.Add(1)
+				if err := c.ended(r); err != nil {
+					run.failed("%s: case %d: %v%s", c.name, batch+i, err, history)
+					return
+				}
+				if depth == deepest || rng.IntN(4) > 0 {
+					return
+				}
+			}
+		})
+	}
+}
+
+// torture is the count of a test of this file, a row of make torture's table in the end.
+type torture struct {
+	*promise.Run
+	t *testing.T
+}
+
+// newTorture is a test of as many cases as TORTURE_name says, or else few.
+func newTorture(t *testing.T, what, name string, few int) *torture {
+	t.Helper()
+	if testing.Short() {
+		few /= 10
+	}
+	r, err := promise.NewRun(what, name, few)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		t.Logf("%d cases, %d runs, %d failures, seed %d", r.Cases, r.Runs.Load(), r.Failures.Load(), r.Seed)
+		if err := r.Tell(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &torture{r, t}
+}
+
+// failed counts a broken promise and shows the first of them.
+func (r *torture) failed(format string, args ...any) {
+	const shown = 5
+	r.t.Helper()
+	if r.Failures.Add(1) <= shown {
+		r.t.Errorf("seed %d: %s", r.Seed, fmt.Sprintf(format, args...))
+	} else {
+		r.t.Fail()
+	}
+}
+
+// each calls f for 0 to n-1, as many at a time as there are processors.
+func (r *torture) each(n int, f func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
