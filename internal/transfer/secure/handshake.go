@@ -1,0 +1,230 @@
+package secure
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"time"
+)
+
+const (
+	// HandshakeTimeout is how long a listener waits for a peer to prove who it is.
+	HandshakeTimeout = 10 * time.Second
+
+	// KeyLimit is how many bytes one connection may carry each way: its keys are not changed while it stands.
+	KeyLimit = 128 << 30
+
+	maxHandshakeBytes = 64 << 10 // read from a peer that is not known yet
+)
+
+// Config says who this end is and whom it accepts.
+type Config struct {
+	Identity Identity
+	Trusts   func(PublicKey) bool // peers beside our own key; may be nil. Called by many goroutines at once.
+	Protocol string               // what is spoken over the connection, with its version; both ends name the same
+}
+
+func (c *Config) trusts(k PublicKey) bool {
+	return k == c.Identity.Public() || c.Trusts != nil && c.Trusts(k)
+}
+
+// Client authenticates both ends of raw, which this end dialled. It returns once both have accepted each other. On an
+// error, an *Error unless ctx was cancelled, raw is still open, so that the other end can be given the time to hear it.
+// Where ctx has a deadline and lets it pass, that is KindNoConnection. Deadlines that raw has are not kept.
+func Client(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
+	return open(ctx, raw, &c, client)
+}
+
+// Server is Client for the end that listened.
+func Server(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
+	return open(ctx, raw, &c, server)
+}
+
+// Rendezvous is Client and Server for two ends that dialled each other: each throws a dice in the clear, and the higher one
+// is the client. Who changes a throw on the way makes two clients or two servers, which cannot come to terms.
+func Rendezvous(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
+	return open(ctx, raw, &c, func(w *wire, c *Config) (*Conn, error) {
+		var own, peer [32]byte
+		_, _ = rand.Read(own[:]) // never fails
+		if _, err := w.Write(own[:]); err != nil {
+			return nil, err
+		}
+		if _, err := io.ReadFull(w, peer[:]); err != nil {
+			return nil, err
+		}
+		switch bytes.Compare(own[:], peer[:]) {
+		case 1:
+			return client(w, c)
+		case -1:
+			return server(w, c)
+		}
+		return nil, errors.New("this end's own words came back")
+	})
+}
+
+// open runs a handshake within ctx and judges how it failed.
+func open(ctx context.Context, raw net.Conn, c *Config, handshake func(*wire, *Config) (*Conn, error)) (*Conn, error) {
+	w := &wire{Conn: raw, budget: maxHandshakeBytes}
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) }) // ends what waits
+	conn, err := handshake(w, c)
+	if !stop() {
+		return nil, gaveUp(ctx)
+	}
+	if err != nil {
+		return nil, judge(err, w, c.Identity.Public())
+	}
+	w.budget = -1
+	return conn, nil
+}
+
+func gaveUp(ctx context.Context) error {
+	err := context.Cause(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &Error{
+		Kind: KindNoConnection, Msg: "the other end did not say who it is in time",
+		Hint: "is udtcp running there, and is it the same version?", Err: err,
+	}
+}
+
+// The server's first byte.
+const (
+	wordRefused byte = 0
+	wordWelcome byte = 1
+)
+
+func client(w *wire, c *Config) (*Conn, error) {
+	conn := &Conn{wire: w}
+	err := conn.handshake(c, tls.Client, func() error {
+		if !c.trusts(conn.peer) { // before our own key is shown
+			return untrusted(conn.peer)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var word [1]byte
+	if _, err := io.ReadFull(conn.Conn, word[:]); err != nil {
+		return nil, err
+	}
+	switch word[0] {
+	case wordWelcome:
+		return conn, nil
+	case wordRefused:
+		return nil, notWelcome(c.Identity.Public())
+	}
+	return nil, errors.New("an unknown answer")
+}
+
+func server(w *wire, c *Config) (*Conn, error) {
+	conn := &Conn{wire: w}
+	if err := conn.handshake(c, tls.Server, func() error { return nil }); err != nil {
+		return nil, err
+	}
+	// Only now has the peer proved that the key is its own.
+	trusted, word := c.trusts(conn.peer), wordRefused
+	if trusted {
+		word = wordWelcome
+	}
+	if _, err := conn.Conn.Write([]byte{word}); err != nil {
+		return nil, err
+	}
+	if !trusted {
+		return nil, untrusted(conn.peer)
+	}
+	return conn, nil
+}
+
+// handshake is TLS's own. check is called as soon as the peer's key is there; the peer has not proved yet that it is its
+// own.
+func (c *Conn) handshake(cfg *Config, side func(net.Conn, *tls.Config) *tls.Conn, check func() error) error {
+	cert, err := certificate(cfg.Identity)
+	if err != nil {
+		return err
+	}
+	c.Conn = side(c.wire, &tls.Config{
+		MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS13,
+		Certificates:       []tls.Certificate{cert},
+		NextProtos:         []string{cfg.Protocol},
+		ClientAuth:         tls.RequireAnyClientCert,
+		InsecureSkipVerify: true, // in favour of VerifyConnection
+		VerifyConnection: func(s tls.ConnectionState) (err error) {
+			if c.peer, err = peerKey(&s, cfg.Protocol); err != nil {
+				return err
+			}
+			return check()
+		},
+		SessionTicketsDisabled:      true,
+		Renegotiation:               tls.RenegotiateNever,
+		DynamicRecordSizingDisabled: true, // small records are for web pages
+	})
+	return c.Handshake()
+}
+
+// peerKey is the key of the only certificate. Whether the peer has it is for TLS to find out.
+func peerKey(s *tls.ConnectionState, protocol string) (PublicKey, error) {
+	switch {
+	case s.Version != tls.VersionTLS13 || s.DidResume:
+		return PublicKey{}, errors.New("no fresh TLS 1.3 handshake")
+	case s.NegotiatedProtocol != protocol:
+		return PublicKey{}, fmt.Errorf("the other end does not speak %s", protocol)
+	case len(s.PeerCertificates) != 1:
+		return PublicKey{}, fmt.Errorf("%d certificates instead of one", len(s.PeerCertificates))
+	}
+	k, ok := s.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
+	if !ok {
+		return PublicKey{}, errors.New("the other end's key is no Ed25519 key")
+	}
+	return PublicKey(k), nil
+}
+
+// certificate wraps a key up for TLS. What else it says, nobody reads.
+func certificate(id Identity) (tls.Certificate, error) {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, id.private.Public(), id.private)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: id.private}, nil
+}
+
+// alertUntrusted is what crypto/tls sends when VerifyConnection refuses.
+const alertUntrusted = tls.AlertError(42) // bad_certificate
+
+// judge makes an *Error of what ended a handshake.
+func judge(err error, w *wire, own PublicKey) error {
+	var e *Error
+	var op *net.OpError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &op) && op.Op == "remote error": // an alert
+		if op.Err.Error() == alertUntrusted.Error() {
+			return notWelcome(own)
+		}
+		return &Error{Kind: KindAuth, Msg: "the other end broke the handshake off: " + op.Err.Error(), Hint: sameVersion, Err: err}
+	case errors.Is(w.failed, errCut):
+		return &Error{
+			Kind: KindNoConnection, Msg: "the other end closed the connection before it said who it is",
+			Hint: "what it says there tells why", Err: err,
+		}
+	case w.failed != nil && errors.Is(err, w.failed), w.broken != nil && errors.Is(err, w.broken):
+		return &Error{Kind: KindNoConnection, Msg: "the connection broke before the ends knew each other: " + err.Error(), Err: err}
+	}
+	return &Error{Kind: KindAuth, Msg: "what came is no sound handshake: " + err.Error(), Hint: sameVersion, Err: err}
+}
+
+const sameVersion = "install the same version of udtcp at both ends"
