@@ -63,6 +63,10 @@ bench-wan: build ## files over modelled wide-area links: udtcp, TCP, libudt; nee
 	if scripts/install-deps.sh interop 2>/dev/null; then $(MAKE) --no-print-directory peers; fi
 	scripts/bench-wan.sh
 
+.PHONY: torture
+torture: build ## kill -9, crashes, cuts and full disks in transfers; TORTURE_BRIEF=1, see scripts/torture.sh
+	scripts/torture.sh
+
 .PHONY: demo
 demo: build ## real files and pipes over loopback, compared, with throughput, RTT and loss
 	scripts/demo.sh

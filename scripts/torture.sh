@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# torture.sh: transfers with everything going wrong that can, and what must hold
+# after it (internal/promise). Ends with a table of the counts; its status is not
+# zero when a promise was broken.
+#
+#   TORTURE_BRIEF=1   few of each, in about two minutes
+#   TORTURE_SEED      chooses what happens when; the clock's if not given
+#   TORTURE_RECEIVER, TORTURE_SENDER, TORTURE_BOTH
+#                     times that kill -9 hits an end, or both (scripts/torture)
+#   TORTURE_STATES    states after a crash of the machine, unsynced writes and names lost
+#   TORTURE_CUTS      cuts of the connection at frames' boundaries and inside them
+#   TORTURE_FULL      offsets at which a disk runs full; needs root on Linux
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+trap clean_up EXIT
+
+if [ -n "${TORTURE_BRIEF:-}" ]; then
+    few=(RECEIVER=60 SENDER=30 BOTH=12 STATES=5000 CUTS=300 FULL=50)
+else
+    few=(RECEIVER=1000 SENDER=500 BOTH=200 STATES=100000 CUTS=3000 FULL=500)
+fi
+for f in "${few[@]}"; do
+    name=TORTURE_${f%=*}
+    declare -x "$name=${!name:-${f#*=}}"
+done
+export TORTURE_SEED=${TORTURE_SEED:-$(date +%s)}
+say "seed $TORTURE_SEED"
+
+[ -x ./udtcp ] || die "no ./udtcp here: make build"
+mkdir -p bin
+go build -o bin/ ./scripts/torture ./scripts/testtally
+work=$(mktemp -d)
+export TORTURE_TABLE=$work/table
+: >"$TORTURE_TABLE"
+
+status=0
+bin/torture -udtcp ./udtcp || status=1
+go test -json -count=1 -timeout=2h -run Torture ./internal/transfer ./internal/cli | bin/testtally || status=1
+
+printf '\n%-52s %8s %8s %8s  %s\n' what cases runs failures seed
+while IFS= read -r row; do
+    printf '%-52s %8s %8s %8s  %s\n' "$(json what <<<"$row")" "$(json cases <<<"$row")" "$(json runs <<<"$row")" \
+        "$(json failures <<<"$row")" "$(json seed <<<"$row")"
+done <"$TORTURE_TABLE"
+[ "$status" = 0 ] || die "FAILED, with TORTURE_SEED=$TORTURE_SEED"
