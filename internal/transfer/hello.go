@@ -10,46 +10,6 @@ import (
 // a feature instead.
 const version = 1
 
-// Both ends begin with eight bytes in the clear: five of magic, the version, 'p' or 's' for plain or secure, a newline.
-// A secure session speaks TLS from the ninth byte on, so that either end can tell what the other wants before that,
-// and say it in words. Nothing is decided by them but to go on or to refuse: the answer to a mismatch is never to
-// fall back.
-const (
-	preludeLen   = 8
-	preludeMagic = "UDTCP"
-	modePlain    = 'p'
-	modeSecure   = 's'
-)
-
-func prelude() []byte { return append([]byte(preludeMagic), version, modePlain, '\n') }
-
-func checkPrelude(b []byte) error {
-	switch {
-	case string(b[:5]) != preludeMagic || b[7] != '\n':
-		return &Error{
-			Kind: KindPolicy, Op: "greet", Msg: "the other end does not speak udtcp's transfer protocol",
-			Hint: "run udtcp send or recv there; for other UDT programs there is udtcp cat",
-		}
-	case b[5] != version:
-		return &Error{
-			Kind: KindPolicy, Op: "greet",
-			Msg:  fmt.Sprintf("the other end speaks version %d of the transfer protocol, this one version %d", b[5], version),
-			Hint: "install the same version of udtcp at both ends",
-		}
-	case b[6] == modeSecure:
-		return &Error{
-			Kind: KindAuth, Op: "greet", Msg: "the other end wants a secure session, this one is plain",
-			Hint: "give --insecure at both ends or at neither",
-		}
-	case b[6] != modePlain:
-		return &Error{
-			Kind: KindPolicy, Op: "greet", Msg: fmt.Sprintf("the other end wants a session of unknown kind %q", b[6]),
-			Hint: "install the same version of udtcp at both ends",
-		}
-	}
-	return nil
-}
-
 // Roles.
 const (
 	roleSend = "send"

@@ -36,6 +36,7 @@ type SendOptions struct {
 	Preserve bool      // send mode and modification time
 	Digest   Digest    // digest to report; empty is BLAKE3
 	Software string    // own name and version for the peer's messages, "udtcp 1.2"; may be empty
+	Secure   bool      // conn is encrypted and the peer known; the other end must say so too
 
 	Progress *Progress // may be nil
 	// OnFile is told of each file confirmed by the receiver. OnMessage gets a line for people, safe to print, about what
@@ -56,6 +57,7 @@ type RecvOptions struct {
 	MaxSize   int64  // most bytes to accept in all; 0 is no limit
 	Digest    Digest // digest to report; empty is BLAKE3
 	Software  string // own name and version for the peer's messages; may be empty
+	Secure    bool   // as in SendOptions
 
 	Progress  *Progress         // may be nil
 	OnFile    func(FileDone)    // each file complete; as in SendOptions

@@ -17,7 +17,7 @@ type receiver struct {
 	*session
 	o        RecvOptions
 	terms    terms // before the greeting: ours alone
-	sink     sink
+	sink     sink  // from the greeting on
 	progress *Progress
 
 	pool    *pool
@@ -54,20 +54,19 @@ func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open f
 		r.progress = new(Progress)
 	}
 	r.notes = notes{onFile: o.OnFile, onMessage: o.OnMessage}
-	r.session.lost = r.lost
+	r.session.lost, r.mode = r.lost, mode(o.Secure)
 	digest, err := checkDigest(o.Digest)
 	if err == nil {
-		err = r.openSink(open)
+		err = checkDestinationOptions(o)
 	}
 	r.result.DigestAlgorithm = digest
 	own := ownHello(roleRecv, digest, o.Software)
+	own.Ordered = o.Stdout != nil
 	if err != nil {
 		r.end(err) // the sender is to know why
-	} else {
-		own.Ordered = r.sink.ordered()
 	}
 	undo := r.watch(ctx)
-	r.run(own)
+	r.run(own, open)
 	r.part()
 	undo()
 	if r.sink != nil {
@@ -82,11 +81,8 @@ func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open f
 	return r.result, r.outcome(ctx)
 }
 
-// openSink opens the destination.
+// openSink opens the destination. Nothing is touched there before the ends have agreed on what they do.
 func (r *receiver) openSink(open func(dir string) (store, error)) error {
-	if err := checkDestinationOptions(r.o); err != nil {
-		return err
-	}
 	if r.o.Stdout != nil {
 		r.sink = newStreamSink(r, r.o.Stdout)
 		return nil
@@ -107,13 +103,15 @@ func (r *receiver) openSink(open func(dir string) (store, error)) error {
 }
 
 // run starts the goroutines and returns when the session has ended.
-func (r *receiver) run(own *helloBody) {
+func (r *receiver) run(own *helloBody, open func(dir string) (store, error)) {
 	greeted := make(chan terms, 1)
 	in := &intake{r: r}
 	go r.write(own, func() error { return r.out.run(r.session) })
 	go r.read(own, greeted, func(h header, body []byte) (bool, error) {
 		if r.pool == nil {
-			r.start(<-greeted)
+			if err := r.start(<-greeted, open); err != nil {
+				return false, err
+			}
 		}
 		return in.handle(h, body)
 	})
@@ -136,7 +134,10 @@ func (r *receiver) run(own *helloBody) {
 }
 
 // start begins the work, once the terms are known. It is called by the reader, before the first frame.
-func (r *receiver) start(t terms) {
+func (r *receiver) start(t terms, open func(dir string) (store, error)) error {
+	if err := r.openSink(open); err != nil {
+		return err
+	}
 	r.terms = t
 	r.result.DigestAlgorithm = t.digest
 	r.result.PeerSoftware = t.software
@@ -150,6 +151,7 @@ func (r *receiver) start(t terms) {
 	for range hashers() {
 		r.do(r.work)
 	}
+	return nil
 }
 
 // hashers is how many goroutines hash, or store small files: more than one even on one processor, since storing waits.

@@ -71,7 +71,7 @@ func Send(ctx context.Context, conn io.ReadWriteCloser, o SendOptions) (Result, 
 		s.progress = new(Progress)
 	}
 	s.notes = notes{onFile: o.OnFile, onMessage: o.OnMessage}
-	s.session.lost = s.lost
+	s.session.lost, s.mode = s.lost, mode(o.Secure)
 	digest, err := checkDigest(o.Digest)
 	s.result.DigestAlgorithm = digest
 	if err == nil {

@@ -20,6 +20,7 @@ const (
 // and a way to part. stop closes when it is over, well (err is nil) or not; every wait in this package is also for stop.
 type session struct {
 	conn   io.ReadWriteCloser
+	mode   byte // of the prelude
 	frames *frameReader
 	lost   func(error) error // what an end of the connection means now; nil: all is well
 	notes  notes
@@ -38,7 +39,7 @@ type session struct {
 
 func newSession(conn io.ReadWriteCloser) *session {
 	return &session{
-		conn: conn, frames: newFrameReader(conn), stop: make(chan struct{}),
+		conn: conn, mode: modePlain, frames: newFrameReader(conn), stop: make(chan struct{}),
 		greeted: make(chan struct{}), readerDone: make(chan struct{}), writerDone: make(chan struct{}),
 	}
 }
@@ -125,7 +126,7 @@ func (s *session) greet(own *helloBody) (t terms, err error) {
 	if err := s.frames.raw(p[:]); err != nil {
 		return t, err
 	}
-	if err := checkPrelude(p[:]); err != nil {
+	if err := checkPrelude(p[:], s.mode); err != nil {
 		return t, err
 	}
 	s.spoken = true
@@ -158,7 +159,7 @@ func (s *session) greet(own *helloBody) (t terms, err error) {
 // write is the writer goroutine: our greeting, then what run writes, then, if this end failed, why.
 func (s *session) write(own *helloBody, run func() error) {
 	defer close(s.writerDone)
-	first, err := appendFrame(prelude(), frameHello, own)
+	first, err := appendFrame(preludeOf(s.mode), frameHello, own)
 	if err != nil {
 		s.end(err)
 		return
