@@ -39,8 +39,8 @@ const (
 	EINVSOCK     Code = 5004 // closed here
 	EUNBOUNDSOCK Code = 5005 // not given: an Endpoint is bound from the start
 	ENOLISTEN    Code = 5006 // the listener is closed
-	ERDVNOSERV   Code = 5007 // a listener is in the way of a rendezvous
-	ERDVUNBOUND  Code = 5008 // a rendezvous needs a local address
+	ERDVNOSERV   Code = 5007 // a listener is in the way of a rendezvous, here or there
+	ERDVUNBOUND  Code = 5008 // a rendezvous needs a local port
 	ESTREAMILL   Code = 5009 // not for streams
 	EDGRAMILL    Code = 5010 // not for messages
 	EDUPLISTEN   Code = 5011 // somebody listens there already

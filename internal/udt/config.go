@@ -1,6 +1,7 @@
 package udt
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -19,6 +20,7 @@ const (
 	DefaultMSS            = 1500
 	DefaultWindow         = 256 << 20
 	DefaultConnectTimeout = 10 * time.Second
+	DefaultMeetingTimeout = 30 * time.Second
 	DefaultPeerTimeout    = 30 * time.Second
 	DefaultLinger         = 180 * time.Second
 	DefaultBacklog        = 128
@@ -55,7 +57,8 @@ type Config struct {
 	// MaxBandwidth is the most to send, in bytes/s with headers (UDT_MAXBW);
 	// no limit if zero or negative.
 	MaxBandwidth float64
-	// ConnectTimeout bounds Dial; 10 s if zero.
+	// ConnectTimeout bounds Dial, and how long Rendezvous waits for the peer to
+	// dial as well; 10 s and 30 s if zero.
 	ConnectTimeout time.Duration
 	// PeerTimeout is how long a peer may be silent before the connection
 	// counts as lost; 30 s if zero.
@@ -71,6 +74,8 @@ type Config struct {
 	// Trace, if set, is told of protocol events of connections, for people.
 	Trace func(event string)
 
+	meetingTimeout time.Duration // ConnectTimeout of Rendezvous
+
 	isn func() uint32 // replaces the random initial sequence number in tests
 }
 
@@ -80,6 +85,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Window, DefaultWindow)
 	set(&c.SendBuffer, c.Window)
 	set(&c.ReceiveBuffer, c.Window)
+	set(&c.meetingTimeout, cmp.Or(c.ConnectTimeout, DefaultMeetingTimeout))
 	set(&c.ConnectTimeout, DefaultConnectTimeout)
 	set(&c.PeerTimeout, DefaultPeerTimeout)
 	set(&c.Linger, DefaultLinger)

@@ -50,6 +50,20 @@ func DialFrom(ctx context.Context, network, local, address string, cfg *Config) 
 }
 
 func dialOne(ctx context.Context, local string, remote netip.AddrPort, cfg Config) (*Conn, error) {
+	e, err := bindFor(ctx, local, remote, cfg, "dial")
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.Dial(ctx, remote)
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return c, nil
+}
+
+// bindFor opens an endpoint at a local address, "" for any, for one connection
+// to remote.
+func bindFor(ctx context.Context, local string, remote netip.AddrPort, cfg Config, op string) (*Endpoint, error) {
 	from := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	if !remote.Addr().Is4() {
 		from = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
@@ -57,21 +71,17 @@ func dialOne(ctx context.Context, local string, remote netip.AddrPort, cfg Confi
 	if local != "" {
 		a, err := resolve(ctx, "udp", local)
 		if err != nil {
-			return nil, &Error{Code: addressCode(err, ESOCKFAIL), Op: "dial", Err: err}
+			return nil, &Error{Code: addressCode(err, ESOCKFAIL), Op: op, Err: err}
 		}
 		from = sameFamily(a, remote.Addr())
 	}
 	s, err := udpio.Listen(from, cfg.socket())
 	if err != nil {
-		return nil, &Error{Code: ESOCKFAIL, Op: "dial", Err: err}
+		return nil, &Error{Code: ESOCKFAIL, Op: op, Err: err}
 	}
 	e := NewEndpoint(s, cfg)
 	e.owned = true
-	c, err := e.Dial(ctx, remote)
-	if err != nil {
-		return nil, errors.Join(err, e.Close())
-	}
-	return c, nil
+	return e, nil
 }
 
 // Listen accepts UDT connections at address: "host:port", ":port" for all

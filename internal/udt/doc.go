@@ -7,8 +7,13 @@
 //
 //	c, err := udt.Dial(ctx, "udp", "host:9000", nil)
 //
+// or both ends dial each other (a rendezvous), each from the port that the other
+// one dials:
+//
+//	c, err := udt.DialRendezvous(ctx, "udp", ":9000", "host:9000", nil)
+//
 // An Endpoint is one UDP socket with any number of connections on it, both
-// dialled and accepted. Dial and Listen make one of their own, Bind one at an
+// dialled and accepted. Dial, Listen and DialRendezvous make one of their own, Bind one at an
 // address, TakeOver one of a socket that there is already. Config is UDT's
 // socket options; Conn.Configure changes those that may change at any time.
 //

@@ -21,6 +21,7 @@ type Endpoint struct {
 	mu       sync.RWMutex
 	conns    map[uint32]*Conn // by our ID
 	peers    map[peerKey]*Conn
+	meeting  map[netip.AddrPort]*Conn // rendezvous under way, by the peer's address
 	gone     graves
 	listener *Listener
 	owned    bool // closes with its last user
@@ -44,6 +45,7 @@ func NewEndpoint(s udpio.Socket, cfg Config) *Endpoint {
 		epoch:    time.Now(),
 		conns:    map[uint32]*Conn{},
 		peers:    map[peerKey]*Conn{},
+		meeting:  map[netip.AddrPort]*Conn{},
 		readDone: make(chan struct{}),
 	}
 	e.trace("socket %v: %s", e.LocalAddr(), abilities(s.Info()))
@@ -101,19 +103,34 @@ func (e *Endpoint) Dial(ctx context.Context, raddr netip.AddrPort) (*Conn, error
 // the UDP socket (MSS, ReadBuffer, WriteBuffer) can't be changed any more:
 // EBOUNDSOCK.
 func (e *Endpoint) DialWith(ctx context.Context, raddr netip.AddrPort, o Config) (*Conn, error) {
-	raddr = netip.AddrPortFrom(raddr.Addr().Unmap(), raddr.Port())
+	const op = "dial"
 	cfg, code, err := e.cfg.forConn(o)
 	if err != nil {
-		return nil, &Error{Code: code, Op: "dial", Addr: net.UDPAddrFromAddrPort(raddr), Err: err}
+		return nil, &Error{Code: code, Op: op, Addr: net.UDPAddrFromAddrPort(raddr), Err: err}
 	}
+	return e.connect(ctx, op, raddr, cfg, func(c *Conn, p proto.Config) error {
+		c.p = proto.NewClient(0, p)
+		return nil
+	})
+}
+
+// connect makes a connection to raddr and waits until it stands. create gives it
+// its engine, with e.mu held.
+func (e *Endpoint) connect(
+	ctx context.Context, op string, raddr netip.AddrPort, cfg Config, create func(c *Conn, p proto.Config) error,
+) (*Conn, error) {
+	raddr = netip.AddrPortFrom(raddr.Addr().Unmap(), raddr.Port())
 	c := newConn(e, cfg, raddr, time.Now())
 	e.mu.Lock()
 	if code, err := e.over(); err != nil {
 		e.mu.Unlock()
-		return nil, &Error{Code: code, Op: "dial", Addr: c.RemoteAddr(), Err: err}
+		return nil, &Error{Code: code, Op: op, Addr: c.RemoteAddr(), Err: err}
 	}
 	id := e.freeID()
-	c.p = proto.NewClient(0, cfg.proto(id, raddr.Addr()))
+	if err := create(c, cfg.proto(id, raddr.Addr())); err != nil {
+		e.mu.Unlock()
+		return nil, err
+	}
 	e.conns[id] = c
 	e.mu.Unlock()
 	e.trace("connecting to %v, socket ID %d", raddr, id)
@@ -127,7 +144,7 @@ func (e *Endpoint) DialWith(ctx context.Context, raddr netip.AddrPort, o Config)
 		if errors.Is(why, ErrNoServer) {
 			code = ENOSERVER
 		}
-		return nil, &Error{Code: code, Op: "dial", Addr: c.RemoteAddr(), Err: why}
+		return nil, &Error{Code: code, Op: op, Addr: c.RemoteAddr(), Err: why}
 	}
 	c.mu.Lock()
 	end, answered := c.p.End(), c.p.PeerID() != 0
@@ -144,7 +161,7 @@ func (e *Endpoint) DialWith(ctx context.Context, raddr netip.AddrPort, o Config)
 	case !known:
 		why.code, why.err = ECONNSETUP, net.ErrClosed
 	}
-	return nil, &Error{Code: why.code, Op: "dial", Addr: c.RemoteAddr(), Err: why.err}
+	return nil, &Error{Code: why.code, Op: op, Addr: c.RemoteAddr(), Err: why.err}
 }
 
 // over tells why nothing can begin here any more, nil if it can. e.mu is held.

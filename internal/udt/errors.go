@@ -64,7 +64,8 @@ var (
 	// ErrRejected: the listener refused, for a full backlog, another socket
 	// type or another version.
 	ErrRejected error = &cause{"connection rejected", syscall.ECONNREFUSED}
-	// ErrMismatch: the listener's answer did not fit our request.
+	// ErrMismatch: the listener's answer did not fit our request; or the peer
+	// of a rendezvous speaks another version, or has another type of socket.
 	ErrMismatch error = &cause{"the answer does not fit the request", nil}
 	// ErrConnLost: the peer fell silent, or gave the connection up.
 	ErrConnLost error = &cause{"connection lost", syscall.ECONNRESET}
@@ -73,6 +74,15 @@ var (
 	// ErrUndelivered: the connection was closed before the peer had
 	// acknowledged everything written to it.
 	ErrUndelivered error = &cause{"closed before everything was delivered", nil}
+	// ErrPeerListens: what was to be met half-way is a listener.
+	ErrPeerListens error = &cause{"the other end listens instead of dialling", syscall.ECONNREFUSED}
+	// ErrMeetingPort: an endpoint can't both listen and wait for its peer's
+	// half of a rendezvous: the listener would get the peer's requests.
+	ErrMeetingPort error = &cause{"a port cannot listen and take part in a rendezvous at once", syscall.EADDRINUSE}
+	// ErrUnbound: the peer of a rendezvous has to know our port beforehand.
+	ErrUnbound error = &cause{"a rendezvous needs a local port that the other end can dial", nil}
+	// ErrDuplicateRendezvous: one with the same peer is under way.
+	ErrDuplicateRendezvous error = &cause{"a rendezvous with this peer is under way already", syscall.EALREADY}
 	// ErrDuplicateListen: the endpoint has a listener already.
 	ErrDuplicateListen error = &cause{"the port has a listener already", syscall.EADDRINUSE}
 )
@@ -89,6 +99,7 @@ var ends = map[proto.End]struct {
 	proto.EndTimeout:    {ENOSERVER, ErrNoServer},
 	proto.EndRejected:   {ECONNREJ, ErrRejected},
 	proto.EndMismatched: {ESECFAIL, ErrMismatch},
+	proto.EndListener:   {ERDVNOSERV, ErrPeerListens},
 }
 
 // timeoutError is ErrNoServer with the time waited.

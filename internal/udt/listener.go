@@ -53,6 +53,9 @@ func (e *Endpoint) ListenWith(o Config) (*Listener, error) {
 	if e.listener != nil {
 		return nil, &Error{Code: EDUPLISTEN, Op: "listen", Err: ErrDuplicateListen}
 	}
+	if len(e.meeting) > 0 {
+		return nil, &Error{Code: ERDVNOSERV, Op: "listen", Err: ErrMeetingPort}
+	}
 	e.listener = l
 	return l, nil
 }
@@ -137,9 +140,12 @@ func (l *Listener) offer(c *Conn) bool {
 // request handles a packet for socket ID 0: a connection request.
 func (e *Endpoint) request(now time.Time, from netip.AddrPort, b []byte) {
 	e.mu.RLock()
-	l := e.listener
+	l, c := e.listener, e.meeting[from]
 	e.mu.RUnlock()
 	if l == nil {
+		if c != nil {
+			c.handleRequest(now, b)
+		}
 		return
 	}
 	verdict, hs, reply := l.acceptor.Handle(proto.Instant(now.Sub(e.epoch)), from, b, nil)

@@ -21,6 +21,7 @@ func (c Config) over(o Config) Config {
 	take(&c.FlowWindow, o.FlowWindow)
 	take(&c.MaxBandwidth, o.MaxBandwidth)
 	take(&c.ConnectTimeout, o.ConnectTimeout)
+	take(&c.meetingTimeout, o.ConnectTimeout)
 	take(&c.PeerTimeout, o.PeerTimeout)
 	take(&c.Linger, o.Linger)
 	take(&c.Backlog, o.Backlog)

@@ -77,6 +77,15 @@ func (c *Conn) handle(now time.Time, b []byte, segment int) {
 	c.mu.Unlock()
 }
 
+// handleRequest takes a packet of the peer that does not know our socket ID yet,
+// in a rendezvous.
+func (c *Conn) handleRequest(now time.Time, b []byte) {
+	c.mu.Lock()
+	c.p.HandleRequest(c.at(now), b)
+	c.changed()
+	c.mu.Unlock()
+}
+
 // repeatResponse is for a client that asks again to be let in.
 func (c *Conn) repeatResponse() {
 	c.mu.Lock()
