@@ -114,6 +114,11 @@ type receiptAt struct {
 
 // run runs the transfer on a copy of a disk. again has it be run over what an earlier run may have completed.
 func (c *tortured) run(ctx context.Context, before *disk, again bool) *tortureRun {
+	return c.runOver(ctx, newWire(1<<16), before, again)
+}
+
+// runOver is run over a wire that may break.
+func (c *tortured) runOver(ctx context.Context, w *wire, before *disk, again bool) *tortureRun {
 	d := before.clone()
 	r := &tortureRun{recording: recording{before: before}, after: d, content: -1}
 	so, ro := c.so, c.ro
@@ -124,7 +129,6 @@ func (c *tortured) run(ctx context.Context, before *disk, again bool) *tortureRu
 		return len(d.steps)
 	}
 	so.OnFile = func(f FileDone) { r.receipts = append(r.receipts, receiptAt{done(), f.Name}) }
-	w := newWire(1 << 16)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if _, r.sendErr = Send(ctx, w.a, so); r.sendErr == nil {
