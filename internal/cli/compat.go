@@ -46,6 +46,7 @@ var notCompat = map[string]string{
 	"recursive":   "it knows files alone, no directories",
 	"preserve":    "it carries neither mode nor time",
 	"no-preserve": "it carries neither mode nor time",
+	"checksum":    "it has no digests",
 	"exclude":     "it serves the files named",
 	"files-from":  "it serves the files named",
 	"null":        "it serves the files named",

@@ -6,6 +6,7 @@ import "time"
 type outcome struct {
 	peer            string // set only where several peers are served side by side
 	files           int
+	kept            int // of these, files that were there already
 	bytes           int64
 	resumed         int64
 	elapsed         time.Duration // from the connection to the end
@@ -29,6 +30,7 @@ func (o outcome) event(v verdict) endEvent {
 // add sums up the sessions of a server.
 func (o *outcome) add(p outcome) {
 	o.files += p.files
+	o.kept += p.kept
 	o.bytes += p.bytes
 	o.resumed += p.resumed
 }

@@ -24,7 +24,9 @@ func newRecvCommand(a *app) *cobra.Command {
 		Long: `Wait for a 'udtcp send' with --listen, or dial one that waits, and write what it sends below the current
 directory, or where -o says.
 
-A file appears under its name only when it is complete and verified. Existing files are refused unless --overwrite.
+A file appears under its name only when it is complete and verified. An existing file of the same size and time
+as the sender's (with --checksum: the same digest) is left as it is and counts as received; any other is refused
+unless --overwrite.
 recv --listen serves one sender and ends with that transfer's status; with -k it serves any number side by side until
 a signal, then finishes what is in flight and ends with 0 (each transfer's own outcome is told as it ends).
 The default port is 9000.
@@ -78,7 +80,7 @@ udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'send
 
 // destination is where to put what comes, by the flags.
 func (o *recvOptions) destination(a *app) (ro transfer.RecvOptions, stdout bool) {
-	ro = transfer.RecvOptions{Overwrite: o.overwrite, MaxSize: o.maxSize, Digest: transfer.Digest(o.digest), Software: software()}
+	ro = transfer.RecvOptions{Overwrite: o.overwrite, MaxSize: o.maxSize, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software()}
 	if ro.Dir, ro.File, stdout = transfer.Destination(o.output); stdout {
 		ro.Stdout = a.env.Stdout
 	}

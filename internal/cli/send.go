@@ -22,10 +22,11 @@ type fileOptions struct {
 	preserve, noPreserve bool
 	digest               digestValue
 	compat               compatValue
+	checksum             bool
 }
 
 // laterFileFlags are the flags of files that resume and encryption will bring.
-var laterFileFlags = []string{"no-resume", "verify", "checksum", "links", "rendezvous", "identity=", "peer="}
+var laterFileFlags = []string{"no-resume", "verify", "links", "rendezvous", "identity=", "peer="}
 
 func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f := cmd.Flags()
@@ -33,6 +34,7 @@ func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "accepted; directories are always sent with all they hold")
 	f.BoolVarP(&o.preserve, "preserve", "p", true, "keep mode and modification time")
 	f.BoolVar(&o.noPreserve, "no-preserve", false, "do not keep them")
+	f.BoolVarP(&o.checksum, "checksum", "c", false, "compare digests, not size and time, to tell what is there already")
 	f.Var(&o.digest, "digest", "digest to print: blake3 or sha256")
 	f.Var(&o.compat, "compat", "sendfile: speak with UDT4's own programs; neither verified nor encrypted")
 }
@@ -67,7 +69,8 @@ func newSendCommand(a *app) *cobra.Command {
 		Long: `Send files, directories or standard input to a waiting 'udtcp recv', or with --listen wait for one.
 
 PATH is a file, a directory (sent with all it holds, under its own name), or - for standard input.
-send ends with 0 only once the receiver has everything, verified and durable.
+send ends with 0 only once the receiver has everything, verified and durable. Files that the receiver has with the
+same size and time (with --checksum: the same digest) are not sent again.
 
 ` + chooseText + `
 
@@ -131,7 +134,7 @@ func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []
 		return usageError("standard input can be sent once: -k and - exclude each other")
 	}
 	so := transfer.SendOptions{
-		Paths: paths, Stdin: a.env.Stdin, Preserve: preserve, Digest: transfer.Digest(o.digest), Software: software(),
+		Paths: paths, Stdin: a.env.Stdin, Preserve: preserve, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software(),
 	}
 	if err := o.choose(a, &so); err != nil {
 		return err

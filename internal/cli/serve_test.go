@@ -18,7 +18,7 @@ func TestKeepOpen(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		run(t, procOptions{net: n}, "send", to, writeFile(t, dir, name, []byte(name))).ends(0)
 	}
-	run(t, procOptions{net: n}, "send", to, filepath.Join(dir, "a")).ends(9)
+	run(t, procOptions{net: n}, "send", to, writeFile(t, dir, "a", []byte("another"))).ends(9)
 	r.signals <- syscall.SIGTERM
 	r.ends(0)
 	for _, name := range []string{"a", "b"} {

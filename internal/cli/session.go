@@ -75,7 +75,14 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 	h := hooks{
 		progress: new(transfer.Progress),
 		onFile: func(f transfer.FileDone) {
-			a.out.detail("%s%s %s, %s, %s", who, c.verb, quote(f.Name), formatSize(f.Size), f.Digest)
+			verb, digest := c.verb, f.Digest
+			if f.Resumed == f.Size && f.Size > 0 {
+				verb = "there already:"
+			}
+			if digest == "" {
+				digest = "same size and time"
+			}
+			a.out.detail("%s%s %s, %s, %s", who, verb, quote(f.Name), formatSize(f.Size), digest)
 			a.events.emit("file", fileEvent{Name: f.Name, Size: f.Size, Digest: f.Digest, ResumedBytes: f.Resumed, Peer: peer})
 		},
 		onMessage: func(line string) { a.out.warn("%s%s", who, line) },
@@ -97,7 +104,7 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 	st := l.Stats(false)
 	a.closeBuffers(l, &st)
 	out := outcome{
-		peer: peer, files: res.Files, bytes: res.Bytes, resumed: res.Resumed, elapsed: time.Since(began),
+		peer: peer, files: res.Files, kept: res.Kept, bytes: res.Bytes, resumed: res.Resumed, elapsed: time.Since(began),
 		digest: res.Digest, digestAlgorithm: string(res.DigestAlgorithm), stats: &st,
 	}
 	if err != nil {
@@ -142,6 +149,9 @@ func summary(verb string, o outcome) string {
 		files = formatCount(o.files, "file") + ", "
 	}
 	s := verb + " " + files + formatSize(o.bytes) + " in " + formatSeconds(o.elapsed) + ", " + formatRate(rate(o.bytes-o.resumed, o.elapsed))
+	if o.kept > 0 {
+		s += ", " + formatCount(o.kept, "file") + " there already"
+	}
 	if o.digest != "" {
 		s += ", " + o.digestAlgorithm + " " + o.digest
 	}

@@ -113,7 +113,8 @@ func TestExistingFileBeforeListening(t *testing.T) {
 // Each failing end tells the other, and both end with the statuses of the contract.
 func TestRefusedByReceiver(t *testing.T) {
 	n, dir := newMemNet(), t.TempDir()
-	src := writeFile(t, dir, "a", []byte("hello"))
+	src := writeFile(t, t.TempDir(), "a", []byte("hello"))
+	writeFile(t, dir, "a", []byte("another"))
 	r := start(t, procOptions{net: n}, "recv", "--listen=:0", "-o", dir, "--json")
 	s := run(t, procOptions{net: n}, "send", "--json", "127.0.0.1:"+r.listening(), src).ends(9)
 	r.ends(9)

@@ -77,12 +77,14 @@ func (c *committer) receipt(e *inbound) error {
 	case entryLeave:
 		return c.r.sink.leave(e.opened)
 	}
-	digest := e.end.hex(c.r.terms.digest)
-	c.list.add(digest, e.path)
-	c.r.result.Files++
-	c.r.result.Bytes += e.end.Size
+	f := FileDone{Name: e.path, Size: e.end.Size, Digest: e.end.hex(c.r.terms.digest)}
+	if e.Kept {
+		f.Resumed = f.Size
+	}
+	c.list.add(f.Digest, e.path)
+	c.r.result.add(f, e.Kept)
 	c.r.progress.files.Store(int64(c.r.result.Files))
-	c.r.notes.file(FileDone{Name: e.path, Size: e.end.Size, Digest: digest})
+	c.r.notes.file(f)
 	e.end = nil
 	return nil
 }

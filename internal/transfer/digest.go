@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"hash"
+	"io"
 
 	"lukechampine.com/blake3"
 	"lukechampine.com/blake3/guts"
@@ -161,6 +163,30 @@ func (d *fileDigest) leaves() uint64 {
 	return n * uint64(d.chunk/leafSize)
 }
 
+// buffer is room for addAll.
+func (d *fileDigest) buffer() []byte { return make([]byte, d.chunk, d.chunk+strideSize) }
+
+// addAll adds all that there is to be read, from the file's beginning on, until over says to stop.
+func (d *fileDigest) addAll(r io.Reader, room []byte, over func() bool) error {
+	for {
+		n, err := io.ReadFull(r, room)
+		if n > 0 {
+			d.addNode(subtree(room[:n], d.leaves()))
+			if d.sha != nil {
+				d.sha.Write(room[:n])
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return nil
+		case err != nil:
+			return err
+		case over():
+			return errOver
+		}
+	}
+}
+
 // sum is the file's BLAKE3 digest; nothing may be added after it.
 func (d *fileDigest) sum() [32]byte {
 	if len(d.tail) > 0 || !d.any {
@@ -208,7 +234,11 @@ func newListDigest(d Digest) *listDigest {
 	return &listDigest{h: blake3.New(32, nil)}
 }
 
+// add adds a file; one whose digest is not known is no part of the list.
 func (l *listDigest) add(digest, name string) {
+	if digest == "" {
+		return
+	}
 	l.files++
 	l.only = digest
 	// A hash never fails to write.

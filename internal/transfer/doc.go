@@ -31,6 +31,12 @@
 //	data    (repair) chunks asked for       done     the final receipt
 //	bye     the receipt arrived
 //
+// If both have the feature "skip", and the receiver writes no pipe, the sender walks ahead of all this and asks about each
+// file (ask: its path, size and time, and whether digests shall be compared). The receiver answers in the same order (skip:
+// send it, or it is here, or something of this size is here with this digest), and the entry of a file that need not come
+// says so, carries the digest if that was compared, and is complete by itself. As many questions may be open as entries
+// without a receipt; a file waits for its answer only when nothing else is to be sent, once, at the beginning.
+//
 // The sender never waits for an answer to an entry; it stops only when as many entries as agreed (4096) are without a
 // receipt, or, for a pipe, as many chunks (28) have not been taken. The receiver refuses, or fails, with a fail frame at
 // any time; so does the sender. Either tells the other what kind of failure it was and in which file, but no path of its
@@ -55,11 +61,11 @@
 // asked for again: up to four times, and up to 64 chunks at a time.
 //
 //	0x01 hello  0x02 fail
-//	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye
-//	0x20 receipt  0x21 taken  0x22 again  0x23 done
+//	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye  0x19 ask
+//	0x20 receipt  0x21 taken  0x22 again  0x23 done  0x25 skip
 //
 // Spoken for: 0x03 ping; 0x17 hole (a sparse file's run of zeros), 0x18 link (a symbolic link); 0x24 have (what the
-// receiver kept of a file: where to go on), 0x25 skip (the entry is complete already). In the hello, keys 11 to 15:
+// receiver kept of a file: where to go on). In the hello, keys 11 to 15:
 // session identity, attempt, how long the sender keeps trying, what was kept, offset to go on from. A feature that
 // changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
 // cannot do without is named in its needs. Keys of a body that are not known are passed over.
@@ -81,10 +87,10 @@
 //
 // # The goroutines
 //
-// Sender: producer (walks, walk.go; reads what is small) → hashers (read the rest) → sealer (digests of files, in order) → writer (packs frames); reader
+// Sender: scout (walks and asks) → producer (reads what is small) → hashers (read the rest) → sealer (digests of files, in order) → writer (packs frames); reader
 // (receipts), mender (chunks asked for again). Receiver: reader (intake, the state machine) → workers (verify; a file of
 // one chunk they store as well) → lane (large files and streams, in order) → committer (makes entries durable, many at
-// once, and counts receipts) → writer (outbox). Chunks are lent from a pool of some 6 MiB, for pipes 32. Every end ends
+// once, and counts receipts) → writer (outbox); desk (answers what is asked). Chunks are lent from a pool of some 6 MiB, for pipes 32. Every end ends
 // through session.end: the first call decides, everybody waits for session.stop as well as for what they wait for.
 //
 // # Durability

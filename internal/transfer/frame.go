@@ -23,17 +23,19 @@ const (
 	frameDirEnd  frameType = 0x14
 	frameEnd     frameType = 0x15
 	frameBye     frameType = 0x16
+	frameAsk     frameType = 0x19
 
 	frameReceipt frameType = 0x20
 	frameTaken   frameType = 0x21
 	frameAgain   frameType = 0x22
 	frameDone    frameType = 0x23
+	frameSkip    frameType = 0x25
 )
 
 var frameNames = map[frameType]string{
 	frameHello: "hello", frameFail: "fail", frameOffer: "offer", frameEntry: "entry", frameData: "data",
-	frameFileEnd: "file end", frameDirEnd: "directory end", frameEnd: "end", frameBye: "bye",
-	frameReceipt: "receipt", frameTaken: "taken", frameAgain: "again", frameDone: "done",
+	frameFileEnd: "file end", frameDirEnd: "directory end", frameEnd: "end", frameBye: "bye", frameAsk: "ask",
+	frameReceipt: "receipt", frameTaken: "taken", frameAgain: "again", frameDone: "done", frameSkip: "skip",
 }
 
 func (t frameType) String() string {

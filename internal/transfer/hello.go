@@ -38,8 +38,11 @@ const (
 	outstanding = 4096 // entries the sender may be ahead of the receipts
 )
 
-// features this version has. Later ones: "resume", "reconnect", "sparse", "links", "skip".
-var features = []string{"again", "sha256", "stream", "tree"}
+// featureSkip is to ask ahead which files need not come.
+const featureSkip = "skip"
+
+// features this version has. Later ones: "resume", "reconnect", "sparse", "links".
+var features = []string{"again", "sha256", featureSkip, "stream", "tree"}
 
 func (b *helloBody) check() error {
 	if len(b.Features) > maxWords || len(b.Needs) > maxWords || len(b.Software) > maxWord {
@@ -60,6 +63,7 @@ type terms struct {
 	window      int  // most chunks of a stream on their way
 	outstanding int  // most entries without receipt
 	ordered     bool // the receiver writes to a pipe
+	skip        bool // the sender may ask ahead which files are there
 	software    string
 }
 
@@ -117,6 +121,8 @@ func agree(own, peer *helloBody) (terms, error) {
 	t.window = int(min(recv.Window, int64(streamMemory/t.chunk)))
 	t.outstanding = int(min(recv.Outstanding, outstanding))
 	t.ordered = recv.Ordered
+	both := func(f string) bool { return slices.Contains(send.Features, f) && slices.Contains(recv.Features, f) }
+	t.skip = both(featureSkip) && !t.ordered
 	return t, nil
 }
 

@@ -19,7 +19,8 @@ var stageNames = [...]string{"before the offer", "between entries", "inside a fi
 
 func (s stage) String() string { return stageNames[s] }
 
-// expected says which frames may come when. A repair is a data frame that may come at any stage but the first.
+// expected says which frames may come when. A repair is a data frame that may come at any stage but the first, a question
+// may come at any but the last.
 var expected = map[stage][]frameType{
 	stageOffer:   {frameOffer},
 	stageBetween: {frameOffer, frameEntry, frameDirEnd, frameEnd},
@@ -45,6 +46,9 @@ type intake struct {
 func (in *intake) handle(h header, body []byte) (last bool, err error) {
 	if h.kind == frameData && h.flags&flagRepair != 0 && in.stage != stageOffer {
 		return false, in.repaired(h, body)
+	}
+	if h.kind == frameAsk && in.stage != stageEnded {
+		return false, in.question(body)
 	}
 	if !slices.Contains(expected[in.stage], h.kind) {
 		return false, damaged("%v frame %v", h.kind, in.stage)
@@ -98,15 +102,25 @@ func (in *intake) entry(raw []byte) error {
 	if err := in.place(e); err != nil {
 		return err
 	}
+	if e.Ask != 0 {
+		if err := in.asked(e); err != nil {
+			return err
+		}
+	}
 	if e.Kind == entryDir {
 		in.dirs = append(in.dirs, e)
 	} else {
-		in.cur, in.got, in.stage = e, 0, stageInside
+		if !e.Kept {
+			in.cur, in.got, in.stage = e, 0, stageInside
+		}
 		in.files++
 		in.r.progress.setName(e.path)
 		if err := in.r.limit(in.bytes+max(e.Size, 0), e.path); err != nil {
 			return err
 		}
+	}
+	if e.Kept {
+		return in.kept(e)
 	}
 	if err := in.r.sink.open(e); err != nil {
 		return err

@@ -52,6 +52,11 @@ type entryBody struct {
 	Mode  *uint32 `cbor:"5,keyasint,omitempty"` // permission bits, if they are to be preserved
 	Mtime *int64  `cbor:"6,keyasint,omitempty"` // seconds since 1970, likewise
 	Nanos uint32  `cbor:"7,keyasint,omitempty"` // and nanoseconds
+
+	Ask    uint64 `cbor:"8,keyasint,omitempty"`  // of a file: the question about it, if there was one
+	Kept   bool   `cbor:"9,keyasint,omitempty"`  // the answer was that it is there: no data and no file end follow
+	Digest []byte `cbor:"10,keyasint,omitempty"` // BLAKE3, if that was compared
+	SHA256 []byte `cbor:"11,keyasint,omitempty"` // likewise, if that was agreed on
 }
 
 func (b *entryBody) check() error {
@@ -64,6 +69,10 @@ func (b *entryBody) check() error {
 		return errors.New("a stream with a name")
 	case b.Nanos >= 1e9:
 		return errors.New("more nanoseconds than a second has")
+	case b.Kept && b.Ask == 0, b.Ask != 0 && b.Kind != entryFile:
+		return errors.New("an answer without its question")
+	case b.Digest != nil && (!b.Kept || len(b.Digest) != 32), b.SHA256 != nil && (b.Digest == nil || len(b.SHA256) != 32):
+		return errors.New("a digest out of place")
 	}
 	return nil
 }

@@ -20,8 +20,8 @@ const (
 type FileDone struct {
 	Name    string // slash-separated, relative; "-" for a stream; at the receiver the peer's word: Quote it for people
 	Size    int64  // bytes
-	Digest  string // hexadecimal
-	Resumed int64  // bytes kept from an earlier attempt; always 0 until resume exists
+	Digest  string // hexadecimal; empty for a file that was there and whose size and time said so
+	Resumed int64  // bytes that were there already: all of a file that did not have to come
 }
 
 // SendOptions says what to send. Only Paths is required.
@@ -34,6 +34,7 @@ type SendOptions struct {
 	Exclude  []string  // patterns of what to leave out: see the command's help, or type globs
 	Stdin    io.Reader // what "-" reads; a SetReadDeadline method is used to end a blocked Read on failure
 	Preserve bool      // send mode and modification time
+	Checksum bool      // compare digests, where size and time would do, to tell whether the receiver has a file
 	Digest   Digest    // digest to report; empty is BLAKE3
 	Software string    // own name and version for the peer's messages, "udtcp 1.2"; may be empty
 	Secure   bool      // conn is encrypted and the peer known; the other end must say so too
@@ -54,6 +55,7 @@ type RecvOptions struct {
 
 	Overwrite bool   // replace existing files, each atomically; otherwise they are refused
 	Preserve  bool   // apply mode (permission bits only) and modification time
+	Checksum  bool   // as in SendOptions
 	MaxSize   int64  // most bytes to accept in all; 0 is no limit
 	Digest    Digest // digest to report; empty is BLAKE3
 	Software  string // own name and version for the peer's messages; may be empty
@@ -67,13 +69,24 @@ type RecvOptions struct {
 // Result is what a transfer amounted to. On failure it holds what was completed.
 type Result struct {
 	Files   int           // files and streams completed; directories are not counted
+	Kept    int           // of these, files that were there already, left as they were
 	Bytes   int64         // payload of the completed files, bytes
-	Resumed int64         // of these, bytes kept from an earlier attempt; always 0 until resume exists
+	Resumed int64         // of these, bytes that were there already
 	Elapsed time.Duration // from the call to its return
 	// Digest, in hexadecimal, is that of the one file or stream; of several it is the digest of the list that b3sum
 	// (or sha256sum) prints for them in the order they were sent: "digest, two spaces, name, newline" each. Both ends
-	// have compared it. Empty when no file was sent or the transfer failed.
+	// have compared it. Files without a digest are left out of it. Empty when no file was sent or the transfer failed.
 	Digest          string
 	DigestAlgorithm Digest // never empty
 	PeerSoftware    string // what the peer calls itself, quoted, safe to print; may be empty
+}
+
+// add counts a file that is complete.
+func (r *Result) add(f FileDone, kept bool) {
+	r.Files++
+	r.Bytes += f.Size
+	r.Resumed += f.Resumed
+	if kept {
+		r.Kept++
+	}
 }

@@ -13,17 +13,20 @@ type outbox struct {
 	newReceipt bool
 	taken      takenBody
 	newTaken   bool
+	keptBytes  int64 // of taken.Bytes, those of files that did not have to come
 	again      []againBody
+	skips      []skipBody
 	done       *doneBody
 
 	wake    chan struct{} // one token: there is something
+	drained chan struct{} // one token: the answers to questions are on their way
 	started atomic.Bool   // the final receipt is on its way: the sender may know
 	final   chan struct{} // closed when the connection has taken the final receipt, or refused it
 	failed  error         // which it was; valid once final is closed
 }
 
 func newOutbox() *outbox {
-	return &outbox{wake: make(chan struct{}, 1), final: make(chan struct{})}
+	return &outbox{wake: make(chan struct{}, 1), drained: make(chan struct{}, 1), final: make(chan struct{})}
 }
 
 func (o *outbox) ring() {
@@ -42,10 +45,10 @@ func (o *outbox) receipted(upTo uint64) {
 }
 
 // took counts bytes as verified and handed on. Of a stream or large file it also says how far that is contiguous.
-func (o *outbox) took(n int) int64 {
+func (o *outbox) took(n int64) int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.taken.Bytes += int64(n)
+	o.taken.Bytes += n
 	o.newTaken = true
 	o.ring()
 	return o.taken.Bytes
@@ -55,7 +58,52 @@ func (o *outbox) tookUpTo(n int, id uint64, offset int64) int64 {
 	o.mu.Lock()
 	o.taken.ID, o.taken.Offset = id, offset
 	o.mu.Unlock()
+	return o.took(int64(n))
+}
+
+// keep counts the bytes of a file that did not have to come.
+func (o *outbox) keep(n int64) int64 {
+	o.mu.Lock()
+	o.keptBytes += n
+	o.mu.Unlock()
 	return o.took(n)
+}
+
+// verified is how many bytes came and are verified.
+func (o *outbox) verified() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.taken.Bytes - o.keptBytes
+}
+
+// maxSkips is how many answers may wait for the connection.
+const maxSkips = 1024
+
+// skip answers a question, once there is room; false when stop comes first. Only the desk calls it.
+func (o *outbox) skip(b skipBody, stop <-chan struct{}) bool {
+	for !o.addSkip(b) {
+		select {
+		case <-o.drained:
+		case <-stop:
+			return false
+		}
+	}
+	o.ring()
+	return true
+}
+
+func (o *outbox) addSkip(b skipBody) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n := len(o.skips); n > 0 && b.Answer != answerCompare && o.skips[n-1].Answer == b.Answer && o.skips[n-1].Count < outstanding {
+		o.skips[n-1].Count++
+		return true
+	}
+	if len(o.skips) == maxSkips {
+		return false
+	}
+	o.skips = append(o.skips, b)
+	return true
 }
 
 // askAgain requests a chunk.
@@ -84,6 +132,18 @@ func (o *outbox) collect(dst []byte) (frames []byte, last bool, err error) {
 		}
 	}
 	o.again = o.again[:0]
+	for i := range o.skips {
+		if dst, err = appendFrame(dst, frameSkip, &o.skips[i]); err != nil {
+			return dst, false, err
+		}
+	}
+	if len(o.skips) > 0 {
+		o.skips = o.skips[:0]
+		select {
+		case o.drained <- struct{}{}:
+		default:
+		}
+	}
 	if o.newTaken {
 		if dst, err = appendFrame(dst, frameTaken, &o.taken); err != nil {
 			return dst, false, err

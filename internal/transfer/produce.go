@@ -29,9 +29,22 @@ func (s *sender) produce() error {
 	if err := s.offer(); err != nil {
 		return err
 	}
-	w := &walker{o: &s.o, stop: s.stop, say: s.notes.message, visit: s.entry}
-	if err := w.walk(s.sources); err != nil {
-		return err
+	for {
+		var st step
+		select {
+		case st = <-s.steps:
+		case <-s.stop:
+			return errOver
+		}
+		if st.err != nil {
+			return st.err
+		}
+		if st.over {
+			break
+		}
+		if err := s.entry(st.e); err != nil {
+			return err
+		}
 	}
 	s.whole.Entries = s.backlog.last()
 	return s.push(parcel{kind: frameEnd})
@@ -46,6 +59,9 @@ func (s *sender) entry(e *outbound) error {
 	case entryStream:
 		return s.stream(e)
 	case entryFile:
+		if there, err := s.spared(e); there || err != nil {
+			return err
+		}
 		return s.file(e)
 	}
 	if !s.backlog.add(e, s.stop) {

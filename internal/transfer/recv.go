@@ -27,6 +27,7 @@ type receiver struct {
 	ledger  *ledger
 	ready   chan *inbound // to the committer
 	ends    chan *endBody // to the committer, one
+	desk    *desk         // answers what the sender asks
 	out     *outbox
 
 	all    atomic.Bool   // every entry is here and verified or asked for again: the end frame came
@@ -146,6 +147,8 @@ func (r *receiver) start(t terms, open func(dir string) (store, error)) error {
 	r.ledger = newLedger(t.outstanding)
 	r.verify = make(chan *chunk, max(n, most))
 	r.lane = &lane{r: r, in: make(chan laneItem, max(n, most))}
+	r.desk = newDesk(r, t.outstanding)
+	r.do(r.desk.run)
 	r.do(r.lane.run)
 	r.do(func() { newCommitter(r).run() })
 	for range hashers() {
@@ -199,7 +202,7 @@ func (r *receiver) verified(c *chunk) error {
 	}
 	n := c.n
 	r.pool.put(c)
-	r.took(r.out.took(n))
+	r.took(r.out.took(int64(n)))
 	return r.commit(e)
 }
 

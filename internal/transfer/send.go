@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// sender is the state of one Send. The producer walks the sources and reads files into chunks; hashers work out chunk
+// sender is the state of one Send. The scout walks the sources, asks what of them the receiver has, and hands all to the
+// producer, which reads files into chunks; hashers work out chunk
 // digests side by side; the sealer, in order again, works out those of files; the writer packs frames and writes them.
 // The reader takes receipts, and requests for chunks, which the mender serves.
 type sender struct {
@@ -28,6 +29,9 @@ type sender struct {
 	asked   chan againBody // to the mender
 	asks    int            // the reader's own
 	totals  chan totals    // the count of the sources, once it is done
+	steps   chan step      // from the scout to the producer
+	answers *answers       // to the scout's questions
+	room    []byte         // the producer's own, to compare files
 
 	pending atomic.Int64  // parcels between producer and writer
 	idle    chan struct{} // one token: the writer has nothing to do, or there are chunks again
@@ -148,12 +152,16 @@ func (s *sender) start(t terms) {
 		s.keep = &keep{pool: s.pool}
 	}
 	s.backlog = newBacklog(t.outstanding)
+	// Two questions more than the channel holds are open: the scout's and the producer's.
+	s.steps = make(chan step, max(t.outstanding-2, 0))
+	s.answers = newAnswers(t.outstanding + 2)
 	s.hash = make(chan *chunk, n)
 	s.seal = make(chan parcel, n)
 	s.out = make(chan parcel, n)
 	for range hashers() {
 		s.do(s.work)
 	}
+	s.do(s.scout)
 	s.do(s.sealAll)
 	s.do(s.mend)
 	s.do(func() {
@@ -209,6 +217,8 @@ func (s *sender) handle(h header, raw []byte) (last bool, err error) {
 		return false, s.taken(raw)
 	case frameAgain:
 		return false, s.again(raw)
+	case frameSkip:
+		return false, s.skipped(raw)
 	case frameDone:
 		return true, s.done(raw)
 	}
@@ -227,10 +237,13 @@ func (s *sender) receipt(raw []byte) error {
 		if e.Kind != entryFile && e.Kind != entryStream {
 			continue
 		}
-		s.result.Files++
-		s.result.Bytes += e.end.Size
+		f := FileDone{Name: e.path, Size: e.end.Size, Digest: e.end.hex(s.terms.digest)}
+		if e.Kept {
+			f.Resumed = f.Size
+		}
+		s.result.add(f, e.Kept)
 		s.progress.files.Store(int64(s.result.Files))
-		s.notes.file(FileDone{Name: e.path, Size: e.end.Size, Digest: e.end.hex(s.terms.digest)})
+		s.notes.file(f)
 	}
 	return nil
 }

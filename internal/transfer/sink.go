@@ -1,5 +1,7 @@
 package transfer
 
+import "io/fs"
+
 // sink is where a receiver puts things: a directory tree, one file, or a pipe. Methods return an *Error, or errOver.
 type sink interface {
 	// offer looks at the offer and refuses early what cannot go well.
@@ -12,6 +14,11 @@ type sink interface {
 	begin(e *inbound) error
 	write(e *inbound, b []byte, offset int64) error
 	finish(e *inbound) error
+	// existing describes the plain file that stands in a path's place, nil if there is none; openExisting opens it.
+	existing(path string) fs.FileInfo
+	openExisting(path string) (partFile, error)
+	// room makes sure that there is space for n more bytes.
+	room(n int64) error
 	// commit makes complete entries durable under their final names.
 	commit(batch []*inbound) error
 	// leave is told of each directory's end, when everything in it is committed.

@@ -56,6 +56,9 @@ func (s *fileSink) offer(b *offerBody) error {
 	case s.single == "" && b.Shape == shapeStream:
 		return refused("", "", "the sender offers a stream, which has no name", "give the receiver one with -o FILE, or -o - for a pipe")
 	}
+	if s.r.terms.skip {
+		return nil // much of it may be there; the answers say how much
+	}
 	return s.room(b.Bytes)
 }
 
@@ -274,6 +277,9 @@ func (s *fileSink) syncDirs(dirs map[string]*inbound) error {
 			return s.r.fault("sync the directory of", e, err)
 		}
 		folders = append(folders, open{f, e})
+		if err := f.there(); err != nil {
+			return s.r.fault("find again the directory of", e, err)
+		}
 		covered = covered && f.covered()
 	}
 	if len(dirs) >= enoughDirs && covered {
@@ -293,7 +299,7 @@ func (s *fileSink) syncDirs(dirs map[string]*inbound) error {
 
 func (s *fileSink) leave(dir *inbound) error {
 	perm, ok := dir.perm()
-	if !dir.made || !ok || !s.r.o.Preserve {
+	if !dir.made && !s.r.o.Overwrite || !ok || !s.r.o.Preserve {
 		return nil
 	}
 	if err := s.st.setDir(dir.path, perm, dir.mtime()); err != nil {

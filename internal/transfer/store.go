@@ -31,11 +31,15 @@ type folder interface {
 	// create opens a new part file, for this process alone: errBusy if another one is writing it. What an earlier,
 	// dead one left is taken over, empty.
 	create(part string) (partFile, error)
+	// open opens a plain file that is there, to be read and synced. It follows no link.
+	open(name string) (partFile, error)
 	// publish gives a part file its final name. Without replace it fails with fs.ErrExist if that is taken.
 	publish(part, name string, replace bool) error
 	remove(name string) error
 	// setTime sets a modification time.
 	setTime(name string, mtime time.Time) error
+	// there is an error if the directory's path does not lead to it any more.
+	there() error
 	// covered tells whether syncAll reaches this directory.
 	covered() bool
 	// sync makes the names in the directory durable.

@@ -197,7 +197,7 @@ func (f *osFolder) claim(file *os.File, part string) (bool, error) {
 		return false, err
 	}
 	if !opened.Mode().IsRegular() {
-		return false, &fs.PathError{Op: "open", Path: part, Err: errors.New("not a regular file")}
+		return false, notRegular(part)
 	}
 	named, err := f.root.Lstat(part)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named) {
@@ -219,6 +219,25 @@ func (f *osFolder) claim(file *os.File, part string) (bool, error) {
 		return true, file.Chmod(0o600)
 	}
 	return true, nil
+}
+
+func notRegular(name string) error {
+	return &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+}
+
+func (f *osFolder) open(name string) (partFile, error) {
+	file, err := f.root.OpenFile(name, os.O_RDONLY|sourceFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = notRegular(name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return osPart{file}, nil
 }
 
 func (f *osFolder) publish(part, name string, replace bool) error {
@@ -246,6 +265,21 @@ func (f *osFolder) remove(name string) error { return f.root.Remove(name) }
 
 func (f *osFolder) setTime(name string, mtime time.Time) error {
 	return f.root.Chtimes(name, time.Time{}, mtime)
+}
+
+// errMoved is a directory that was moved away, or replaced, while it was in use.
+var errMoved = errors.New("something else has taken its place")
+
+func (f *osFolder) there() error {
+	own, err := f.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	named, err := f.store.root.Stat(local(f.name))
+	if err == nil && !os.SameFile(own, named) {
+		err = errMoved
+	}
+	return err
 }
 
 func (f *osFolder) covered() bool { return f.inside }

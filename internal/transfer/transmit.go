@@ -25,7 +25,10 @@ func (s *sender) sealOne(list *listDigest, p parcel) error {
 			return errOver
 		}
 	}
-	if p.e != nil && (p.e.Kind == entryFile || p.e.Kind == entryStream) {
+	if e := p.e; e != nil && e.Kept {
+		e.end = fileEndBody{Size: e.Size, Digest: e.Digest, SHA256: e.SHA256}
+		s.sealed(list, e)
+	} else if e != nil && (e.Kind == entryFile || e.Kind == entryStream) {
 		s.digest(list, p)
 	}
 	if p.kind == frameEnd {
@@ -61,6 +64,11 @@ func (s *sender) digest(list *listDigest, p parcel) {
 		e.end.SHA256 = e.digest.sha.Sum(nil)
 	}
 	e.digest = nil
+	s.sealed(list, e)
+}
+
+// sealed counts a file whose size and digest are known.
+func (s *sender) sealed(list *listDigest, e *outbound) {
 	list.add(e.end.hex(s.terms.digest), e.path)
 	s.whole.Files++
 	s.whole.Bytes += e.end.Size

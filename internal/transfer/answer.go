@@ -1,0 +1,263 @@
+package transfer
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// asked is a question of the sender, until the file's entry comes.
+type asked struct {
+	askBody
+	answered bool
+	answer   uint8
+	info     fs.FileInfo // of what is there, unless answerSend
+	sum      [32]byte    // with answerCompare
+	sha      []byte      // likewise, if that was agreed on
+}
+
+// desk answers the sender's questions, in a goroutine of its own: reading what is there must not hold up what comes.
+type desk struct {
+	r    *receiver
+	in   chan *asked
+	room []byte // to read files into; made when there is one to compare
+	due  int64  // bytes that are to come, by the answers given
+
+	mu   sync.Mutex
+	ring []*asked // questions whose entries have not come
+	next uint64   // number of the next question
+	done uint64   // those before it are forgotten
+}
+
+func newDesk(r *receiver, most int) *desk {
+	return &desk{r: r, in: make(chan *asked, most), ring: make([]*asked, most), next: 1, done: 1}
+}
+
+// take enters a question of the sender. The reader calls it.
+func (d *desk) take(a *asked) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if a.Number != d.next || d.next-d.done == uint64(len(d.ring)) {
+		return damaged("question %d out of turn", a.Number)
+	}
+	d.ring[d.next%uint64(len(d.ring))] = a
+	d.next++
+	d.in <- a // has room for all that may be open
+	return nil
+}
+
+// settle forgets the questions up to a number and gives that one. The reader calls it.
+func (d *desk) settle(number uint64) (*asked, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if number < d.done || number >= d.next {
+		return nil, damaged("entry with the question %d, which is not open", number)
+	}
+	a := d.ring[number%uint64(len(d.ring))]
+	if !a.answered {
+		return nil, damaged("entry with the question %d, which has no answer yet", number)
+	}
+	for ; d.done <= number; d.done++ {
+		d.ring[d.done%uint64(len(d.ring))] = nil
+	}
+	return a, nil
+}
+
+func (d *desk) run() {
+	for {
+		select {
+		case a := <-d.in:
+			if err := d.answer(a); err != nil {
+				d.r.end(err)
+				return
+			}
+		case <-d.r.stop:
+			return
+		}
+	}
+}
+
+// answer looks for the file and says what there is.
+func (d *desk) answer(a *asked) error {
+	a.answer = answerSend
+	if info := d.r.sink.existing(a.Path); info != nil && info.Size() == a.Size {
+		switch {
+		case a.Check || d.r.o.Checksum:
+			if err := d.digest(a, info); err != nil {
+				return err
+			}
+		case a.sameAs(info.Size(), info.ModTime()):
+			a.answer, a.info = answerKeep, info
+		}
+	}
+	if a.answer == answerSend {
+		if err := d.expect(a); err != nil {
+			return err
+		}
+	}
+	b := skipBody{First: a.Number, Count: 1, Answer: a.answer}
+	if a.answer == answerCompare {
+		b.Digest = a.sum[:]
+	}
+	d.mu.Lock()
+	a.answered = true
+	d.mu.Unlock()
+	if !d.r.out.skip(b, d.r.stop) {
+		return errOver
+	}
+	return nil
+}
+
+// digest works out the digest of what is there. What cannot be read is not there: replacing it, or refusing to, will say
+// what is wrong.
+func (d *desk) digest(a *asked, info fs.FileInfo) error {
+	f, err := d.r.sink.openExisting(a.Path)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	sum := newFileDigest(d.r.terms.chunk, d.r.terms.digest)
+	if d.room == nil {
+		d.room = sum.buffer()
+	}
+	// One byte more than there should be: if it grows it is another.
+	err = sum.addAll(io.NewSectionReader(f, 0, a.Size+1), d.room, d.r.over)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if d.r.over() {
+		return errOver
+	}
+	if err == nil {
+		a.answer, a.info, a.sum = answerCompare, info, sum.sum()
+		if sum.sha != nil {
+			a.sha = sum.sha.Sum(nil)
+		}
+	}
+	return nil
+}
+
+// expect makes sure that there is room for what has been asked for and has not come.
+func (d *desk) expect(a *asked) error {
+	if a.Size > maxFileSize-d.due {
+		return damaged("files of more bytes than there can be")
+	}
+	d.due += a.Size
+	return d.r.sink.room(d.due - d.r.out.verified())
+}
+
+const maxFileSize = 1<<63 - 1
+
+// question takes a question off the connection.
+func (in *intake) question(raw []byte) error {
+	a := &asked{}
+	if err := parseBody(frameAsk, raw, &a.askBody); err != nil {
+		return err
+	}
+	if !in.r.terms.skip {
+		return damaged("question that was not agreed on")
+	}
+	depth := 0
+	for c := range strings.SplitSeq(a.Path, "/") {
+		depth++
+		fault := nameFault(c)
+		if depth > maxDepth+1 {
+			fault = fmt.Sprintf("it is in more than %d directories", maxDepth)
+		}
+		if fault != "" {
+			return refused(a.Path, a.Path, "the name is not allowed: "+fault, "rename it at the sender")
+		}
+	}
+	return in.r.desk.take(a)
+}
+
+// asked settles the question about the file whose entry came.
+func (in *intake) asked(e *inbound) error {
+	if !in.r.terms.skip {
+		return damaged("answer that was not agreed on")
+	}
+	a, err := in.r.desk.settle(e.Ask)
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.Path != e.path:
+		return damaged("answer to another question")
+	case !e.Kept:
+		return nil
+	case a.answer == answerSend || a.Size != e.Size,
+		a.answer == answerCompare && (!bytes.Equal(a.sum[:], e.Digest) || !bytes.Equal(a.sha, e.SHA256)),
+		a.answer == answerKeep && e.Digest != nil:
+		return damaged("file left out that is not here")
+	}
+	if now := in.r.sink.existing(e.path); now == nil || !sameState(a.info, now) {
+		return &Error{
+			Kind: KindIntegrity, Op: "receive", Path: in.r.sink.where(e), name: e.path,
+			Msg: "the file there was left as it is, and has changed since", Hint: "run it again once nothing writes to it",
+		}
+	}
+	return nil
+}
+
+// sameState tells whether a file is still what it was.
+func sameState(was, is fs.FileInfo) bool {
+	return os.SameFile(was, is) && was.Size() == is.Size() && was.ModTime().Equal(is.ModTime())
+}
+
+// kept takes an entry whose content is here already. It is complete.
+func (in *intake) kept(e *inbound) error {
+	e.end = &fileEndBody{ID: e.ID, Size: e.Size, Digest: e.Digest, SHA256: e.SHA256}
+	in.bytes += e.Size
+	if err := in.number(e); err != nil {
+		return err
+	}
+	in.r.took(in.r.out.keep(e.Size))
+	return in.r.commit(e)
+}
+
+// existing describes the plain file that has a path's place, nil if there is none. The names in it have been checked.
+func (s *fileSink) existing(path string) fs.FileInfo {
+	d, name, err := s.spot(path)
+	if err != nil {
+		return nil // what is wrong with the directory is for those to find out who write there
+	}
+	info, err := d.lookup(name)
+	if closeErr := d.close(); err != nil || closeErr != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return info
+}
+
+// openExisting opens it.
+func (s *fileSink) openExisting(path string) (partFile, error) {
+	d, name, err := s.spot(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.open(name)
+	if closeErr := d.close(); err == nil {
+		err = closeErr
+	}
+	return f, err
+}
+
+// spot opens the directory of a path.
+func (s *fileSink) spot(path string) (folder, string, error) {
+	dir, name := "", path
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		dir, name = path[:i], path[i+1:]
+	}
+	if s.single != "" {
+		name = s.single
+	}
+	d, err := s.st.folder(dir)
+	return d, name, err
+}
+
+func (s *streamSink) existing(string) fs.FileInfo           { return nil }
+func (s *streamSink) openExisting(string) (partFile, error) { return nil, syscall.ENOENT }
+func (s *streamSink) room(int64) error                      { return nil }

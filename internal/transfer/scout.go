@@ -1,0 +1,188 @@
+package transfer
+
+import (
+	"bytes"
+	"sync"
+)
+
+// step is what the walk came to, on its way from the scout to the producer: an entry, or why the walk ended.
+type step struct {
+	e    *outbound
+	err  error
+	over bool
+}
+
+// scout is the goroutine that walks ahead of the producer and asks, where the receiver answers, which files are there.
+func (s *sender) scout() {
+	asks := uint64(0)
+	w := &walker{o: &s.o, stop: s.stop, say: s.notes.message, visit: func(e *outbound) error {
+		var ask *askBody
+		if s.terms.skip && e.Kind == entryFile {
+			asks++
+			e.Ask = asks
+			ask = s.question(e)
+		}
+		if err := s.step(step{e: e}); err != nil || ask == nil {
+			return err
+		}
+		s.answers.asked(asks)
+		s.pending.Add(1)
+		return s.post(parcel{kind: frameAsk, ctl: ask})
+	}}
+	// An error takes its turn: what comes before it in the walk is sent.
+	if err := s.step(step{err: w.walk(s.sources), over: true}); err != nil {
+		return
+	}
+}
+
+func (s *sender) step(st step) error {
+	select {
+	case s.steps <- st:
+		return nil
+	case <-s.stop:
+		return errOver
+	}
+}
+
+func (s *sender) question(e *outbound) *askBody {
+	b := &askBody{Number: e.Ask, Path: e.path, Size: e.Size, Check: s.o.Checksum}
+	if s.o.Preserve {
+		sec := e.info.ModTime().Unix()
+		b.Mtime, b.Nanos = &sec, uint32(e.info.ModTime().Nanosecond())
+	}
+	return b
+}
+
+// answers are what the receiver said to the questions that are open.
+type answers struct {
+	wake chan struct{} // one token: there is an answer
+
+	mu   sync.Mutex
+	sent uint64 // questions sent
+	next uint64 // the first without answer
+	ring []skipBody
+}
+
+func newAnswers(most int) *answers {
+	return &answers{wake: make(chan struct{}, 1), next: 1, ring: make([]skipBody, most)}
+}
+
+func (a *answers) asked(number uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sent = number
+}
+
+// put takes a frame of the receiver; false if it answers what was not asked.
+func (a *answers) put(b skipBody) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if b.First != a.next || b.Count > a.sent-a.next+1 {
+		return false
+	}
+	for range b.Count {
+		a.ring[a.next%uint64(len(a.ring))] = b
+		a.next++
+	}
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// wait waits for an answer; ok is false when stop comes first. Only the producer calls it.
+func (a *answers) wait(number uint64, stop <-chan struct{}) (b skipBody, ok bool) {
+	for {
+		a.mu.Lock()
+		there := number < a.next
+		if there {
+			b = a.ring[number%uint64(len(a.ring))]
+		}
+		a.mu.Unlock()
+		if there {
+			return b, true
+		}
+		select {
+		case <-a.wake:
+		case <-stop:
+			return b, false
+		}
+	}
+}
+
+// skipped takes the receiver's answer to an answerFrame.
+func (s *sender) skipped(raw []byte) error {
+	var b skipBody
+	if err := parseBody(frameSkip, raw, &b); err != nil {
+		return err
+	}
+	if s.answers == nil || !s.answers.put(b) {
+		return damaged("answer to a question that was not asked")
+	}
+	return nil
+}
+
+// spared tells whether the receiver has the file, and if so passes on the entry that says so.
+func (s *sender) spared(e *outbound) (bool, error) {
+	if e.Ask == 0 {
+		return false, nil
+	}
+	a, ok := s.answers.wait(e.Ask, s.stop)
+	if !ok {
+		return false, errOver
+	}
+	switch a.Answer {
+	case answerSend:
+		return false, nil
+	case answerCompare:
+		same, err := s.compare(e, a.Digest)
+		if !same || err != nil {
+			return false, err
+		}
+	}
+	e.Kept = true
+	if s.o.Preserve {
+		e.setAttributes(e.info)
+	}
+	if !s.backlog.add(e, s.stop) {
+		return false, errOver
+	}
+	return true, s.push(parcel{e: e, kind: frameEntry, ctl: &e.entryBody})
+}
+
+// compare reads a file and tells whether it has the digest of the receiver's.
+func (s *sender) compare(e *outbound, digest []byte) (bool, error) {
+	f, err := openSource(e.from)
+	if err != nil {
+		return false, localIO("open", e.from, e.path, err)
+	}
+	defer f.Close() // read only
+	if changed, err := e.changed(f); err != nil || changed {
+		return false, onlyIO("look at", e, err) // it is sent as it is now
+	}
+	d := newFileDigest(s.terms.chunk, s.terms.digest)
+	if s.room == nil {
+		s.room = d.buffer()
+	}
+	if err := d.addAll(f, s.room, s.over); err != nil {
+		return false, onlyIO("read", e, err)
+	}
+	sum := d.sum()
+	if !bytes.Equal(sum[:], digest) {
+		return false, nil
+	}
+	e.Digest = sum[:]
+	if d.sha != nil {
+		e.SHA256 = d.sha.Sum(nil)
+	}
+	return true, e.unchanged(f)
+}
+
+// onlyIO makes an error of the source of what is none of ours.
+func onlyIO(op string, e *outbound, err error) error {
+	if err == nil || err == error(errOver) {
+		return err
+	}
+	return localIO(op, e.from, e.path, err)
+}
