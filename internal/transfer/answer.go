@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strings"
 	"sync"
-	"syscall"
 )
 
 // asked is a question of the sender, until the file's entry comes.
@@ -16,9 +13,9 @@ type asked struct {
 	askBody
 	answered bool
 	answer   uint8
-	info     fs.FileInfo // of what is there, unless answerSend
-	sum      [32]byte    // with answerCompare
-	sha      []byte      // likewise, if that was agreed on
+	there    *standing // what is there, unless answerSend
+	sum      [32]byte  // with answerCompare
+	sha      []byte    // likewise, if that was agreed on
 }
 
 // desk answers the sender's questions, in a goroutine of its own: reading what is there must not hold up what comes.
@@ -85,14 +82,14 @@ func (d *desk) run() {
 // answer looks for the file and says what there is.
 func (d *desk) answer(a *asked) error {
 	a.answer = answerSend
-	if info := d.r.sink.existing(a.Path); info != nil && info.Size() == a.Size {
+	if there := d.r.sink.existing(a.Path); there != nil && there.info.Size() == a.Size {
 		switch {
 		case a.Check || d.r.o.Checksum:
-			if err := d.digest(a, info); err != nil {
+			if err := d.digest(a, there); err != nil {
 				return err
 			}
-		case a.sameAs(info.Size(), info.ModTime()):
-			a.answer, a.info = answerKeep, info
+		case a.sameAs(there.info.Size(), there.info.ModTime()):
+			a.answer, a.there = answerKeep, there
 		}
 	}
 	if a.answer == answerSend {
@@ -115,7 +112,7 @@ func (d *desk) answer(a *asked) error {
 
 // digest works out the digest of what is there. What cannot be read is not there: replacing it, or refusing to, will say
 // what is wrong.
-func (d *desk) digest(a *asked, info fs.FileInfo) error {
+func (d *desk) digest(a *asked, there *standing) error {
 	f, err := d.r.sink.openExisting(a.Path)
 	if err != nil {
 		return nil //nolint:nilerr // see above
@@ -133,7 +130,7 @@ func (d *desk) digest(a *asked, info fs.FileInfo) error {
 		return errOver
 	}
 	if err == nil {
-		a.answer, a.info, a.sum = answerCompare, info, sum.sum()
+		a.answer, a.there, a.sum = answerCompare, there, sum.sum()
 		if sum.sha != nil {
 			a.sha = sum.sha.Sum(nil)
 		}
@@ -194,18 +191,8 @@ func (in *intake) asked(e *inbound) error {
 		a.answer == answerKeep && e.Digest != nil:
 		return damaged("file left out that is not here")
 	}
-	if now := in.r.sink.existing(e.path); now == nil || !sameState(a.info, now) {
-		return &Error{
-			Kind: KindIntegrity, Op: "receive", Path: in.r.sink.where(e), name: e.path,
-			Msg: "the file there was left as it is, and has changed since", Hint: "run it again once nothing writes to it",
-		}
-	}
-	return nil
-}
-
-// sameState tells whether a file is still what it was.
-func sameState(was, is fs.FileInfo) bool {
-	return os.SameFile(was, is) && was.Size() == is.Size() && was.ModTime().Equal(is.ModTime())
+	e.there = a.there
+	return in.r.sink.keep(e)
 }
 
 // kept takes an entry whose content is here already. It is complete.
@@ -218,46 +205,3 @@ func (in *intake) kept(e *inbound) error {
 	in.r.took(in.r.out.keep(e.Size))
 	return in.r.commit(e)
 }
-
-// existing describes the plain file that has a path's place, nil if there is none. The names in it have been checked.
-func (s *fileSink) existing(path string) fs.FileInfo {
-	d, name, err := s.spot(path)
-	if err != nil {
-		return nil // what is wrong with the directory is for those to find out who write there
-	}
-	info, err := d.lookup(name)
-	if closeErr := d.close(); err != nil || closeErr != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	return info
-}
-
-// openExisting opens it.
-func (s *fileSink) openExisting(path string) (partFile, error) {
-	d, name, err := s.spot(path)
-	if err != nil {
-		return nil, err
-	}
-	f, err := d.open(name)
-	if closeErr := d.close(); err == nil {
-		err = closeErr
-	}
-	return f, err
-}
-
-// spot opens the directory of a path.
-func (s *fileSink) spot(path string) (folder, string, error) {
-	dir, name := "", path
-	if i := strings.LastIndexByte(path, '/'); i >= 0 {
-		dir, name = path[:i], path[i+1:]
-	}
-	if s.single != "" {
-		name = s.single
-	}
-	d, err := s.st.folder(dir)
-	return d, name, err
-}
-
-func (s *streamSink) existing(string) fs.FileInfo           { return nil }
-func (s *streamSink) openExisting(string) (partFile, error) { return nil, syscall.ENOENT }
-func (s *streamSink) room(int64) error                      { return nil }

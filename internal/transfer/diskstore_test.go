@@ -127,6 +127,19 @@ func (f *diskFolder) create(part string) (partFile, error) {
 	return &diskPart{f.s, number}, nil
 }
 
+func (f *diskFolder) open(name string) (partFile, error) {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	number, err := f.child(name)
+	if err != nil {
+		return nil, err
+	}
+	if f.s.nodes[number].names != nil {
+		return nil, notRegular(name)
+	}
+	return &diskPart{f.s, number}, nil
+}
+
 func (f *diskFolder) publish(part, name string, replace bool) error {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
@@ -170,6 +183,8 @@ func (f *diskFolder) setTime(name string, mtime time.Time) error {
 	f.s.do(step{kind: stepTime, node: number, mtime: mtime})
 	return nil
 }
+
+func (f *diskFolder) there() error { return nil } // directories are not moved
 
 func (f *diskFolder) covered() bool { return true }
 

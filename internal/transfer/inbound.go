@@ -12,6 +12,7 @@ type inbound struct {
 	made   bool         // of a directory: it was not there before
 	end    *fileEndBody // of a file: set by the reader before it passes on the last of it
 	part   *part        // of a file, in the file sink
+	there  *standing    // of a file that need not come
 
 	lane laneState // of a large file or a stream
 	done bool      // under ledger.mu

@@ -30,9 +30,9 @@ func (s *sender) produce() error {
 		return err
 	}
 	for {
-		var st step
+		var st found
 		select {
-		case st = <-s.steps:
+		case st = <-s.found:
 		case <-s.stop:
 			return errOver
 		}

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// step is what the walk came to, on its way from the scout to the producer: an entry, or why the walk ended.
-type step struct {
+// found is what the walk came to, on its way from the scout to the producer: an entry, or why the walk ended.
+type found struct {
 	e    *outbound
 	err  error
 	over bool
@@ -22,7 +22,7 @@ func (s *sender) scout() {
 			e.Ask = asks
 			ask = s.question(e)
 		}
-		if err := s.step(step{e: e}); err != nil || ask == nil {
+		if err := s.pass(found{e: e}); err != nil || ask == nil {
 			return err
 		}
 		s.answers.asked(asks)
@@ -30,14 +30,14 @@ func (s *sender) scout() {
 		return s.post(parcel{kind: frameAsk, ctl: ask})
 	}}
 	// An error takes its turn: what comes before it in the walk is sent.
-	if err := s.step(step{err: w.walk(s.sources), over: true}); err != nil {
+	if err := s.pass(found{err: w.walk(s.sources), over: true}); err != nil {
 		return
 	}
 }
 
-func (s *sender) step(st step) error {
+func (s *sender) pass(f found) error {
 	select {
-	case s.steps <- st:
+	case s.found <- f:
 		return nil
 	case <-s.stop:
 		return errOver

@@ -29,7 +29,7 @@ type sender struct {
 	asked   chan againBody // to the mender
 	asks    int            // the reader's own
 	totals  chan totals    // the count of the sources, once it is done
-	steps   chan step      // from the scout to the producer
+	found   chan found     // from the scout to the producer
 	answers *answers       // to the scout's questions
 	room    []byte         // the producer's own, to compare files
 
@@ -153,7 +153,7 @@ func (s *sender) start(t terms) {
 	}
 	s.backlog = newBacklog(t.outstanding)
 	// Two questions more than the channel holds are open: the scout's and the producer's.
-	s.steps = make(chan step, max(t.outstanding-2, 0))
+	s.found = make(chan found, max(t.outstanding-2, 0))
 	s.answers = newAnswers(t.outstanding + 2)
 	s.hash = make(chan *chunk, n)
 	s.seal = make(chan parcel, n)

@@ -1,7 +1,5 @@
 package transfer
 
-import "io/fs"
-
 // sink is where a receiver puts things: a directory tree, one file, or a pipe. Methods return an *Error, or errOver.
 type sink interface {
 	// offer looks at the offer and refuses early what cannot go well.
@@ -15,8 +13,10 @@ type sink interface {
 	write(e *inbound, b []byte, offset int64) error
 	finish(e *inbound) error
 	// existing describes the plain file that stands in a path's place, nil if there is none; openExisting opens it.
-	existing(path string) fs.FileInfo
+	existing(path string) *standing
 	openExisting(path string) (partFile, error)
+	// keep makes sure that the file of an entry that need not come is still there.
+	keep(e *inbound) error
 	// room makes sure that there is space for n more bytes.
 	room(n int64) error
 	// commit makes complete entries durable under their final names.

@@ -30,6 +30,8 @@ type fileSink struct {
 
 	mu    sync.Mutex
 	parts map[*part]struct{} // not yet committed
+
+	syncsBegun, syncsDone uint64 // of everything
 }
 
 func newFileSink(r *receiver, st store, at, single string) *fileSink {
@@ -175,7 +177,7 @@ func (s *fileSink) commit(batch []*inbound) error {
 				return s.r.fault("rename to", e, err)
 			}
 		}
-		if e.part != nil || e.made {
+		if e.part != nil || e.made || s.unsure(e) {
 			dirs[e.dir] = e
 		}
 	}
@@ -205,27 +207,29 @@ func (s *fileSink) forget(p *part) *part {
 func (s *fileSink) syncFiles(batch []*inbound) error {
 	n, covered := 0, true
 	for _, e := range batch {
-		if e.part == nil {
+		switch {
+		case e.part != nil:
+			if err := e.part.settle(); err != nil {
+				return s.r.fault("sync", e, err)
+			}
+			covered = covered && e.part.dir.covered()
+		case s.unsure(e):
+			covered = covered && e.there.covered
+		default:
 			continue
 		}
-		if err := e.part.settle(); err != nil {
-			return s.r.fault("sync", e, err)
-		}
 		n++
-		covered = covered && e.part.dir.covered()
 	}
 	if n > syncFew && covered {
-		if ok, err := s.st.syncAll(); err != nil {
-			return localIO("sync", s.at, "", err)
-		} else if ok {
-			return nil
+		if ok, err := s.syncAll(); ok || err != nil {
+			return err
 		}
 	}
 	return sideBySide(batch, syncFew, func(e *inbound) error {
-		if e.part == nil {
+		if e.part == nil && !s.unsure(e) {
 			return nil
 		}
-		if err := e.part.file.sync(); err != nil {
+		if err := s.sync(e); err != nil {
 			return s.r.fault("sync", e, err)
 		}
 		return nil
@@ -283,10 +287,8 @@ func (s *fileSink) syncDirs(dirs map[string]*inbound) error {
 		covered = covered && f.covered()
 	}
 	if len(dirs) >= enoughDirs && covered {
-		if ok, err := s.st.syncAll(); err != nil {
-			return localIO("sync", s.at, "", err)
-		} else if ok {
-			return nil
+		if ok, err := s.syncAll(); ok || err != nil {
+			return err
 		}
 	}
 	return sideBySide(folders, syncFew, func(f open) error {

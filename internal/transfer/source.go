@@ -132,7 +132,7 @@ func (e *outbound) changed(f *os.File) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !sameState(e.info, now) {
+	if now.Size() != e.info.Size() || !now.ModTime().Equal(e.info.ModTime()) || !os.SameFile(now, e.info) {
 		return true, nil
 	}
 	named, err := os.Lstat(e.from)

@@ -1,0 +1,142 @@
+package transfer
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+)
+
+// standing is a plain file that was there before the transfer.
+type standing struct {
+	info    fs.FileInfo
+	covered bool   // syncAll reaches it
+	seen    uint64 // how many syncs of everything had begun when it was seen
+}
+
+func (s *fileSink) existing(path string) *standing {
+	d, name, err := s.spot(path)
+	if err != nil {
+		return nil // what is wrong with the directory is for those to find out who write there
+	}
+	s.mu.Lock()
+	there := &standing{covered: d.covered(), seen: s.syncsBegun}
+	s.mu.Unlock()
+	there.info, err = d.lookup(name)
+	if closeErr := d.close(); err != nil || closeErr != nil || !there.info.Mode().IsRegular() {
+		return nil
+	}
+	return there
+}
+
+func (s *fileSink) openExisting(path string) (partFile, error) {
+	d, name, err := s.spot(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.open(name)
+	if closeErr := d.close(); err == nil {
+		err = closeErr
+	}
+	return f, err
+}
+
+// spot opens the directory of a path.
+func (s *fileSink) spot(path string) (folder, string, error) {
+	dir, name := "", path
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		dir, name = path[:i], path[i+1:]
+	}
+	if s.single != "" {
+		name = s.single
+	}
+	d, err := s.st.folder(dir)
+	return d, name, err
+}
+
+// keep makes sure that a file that need not come still is what it was, and removes what an attempt to receive it may have
+// left that ended at the last moment.
+func (s *fileSink) keep(e *inbound) error {
+	now := s.existing(e.path)
+	if was := e.there.info; now == nil || now.info.Size() != was.Size() || !now.info.ModTime().Equal(was.ModTime()) {
+		return &Error{
+			Kind: KindIntegrity, Op: "receive", Path: s.where(e), name: e.path,
+			Msg: "the file there was left as it is, and has changed since", Hint: "run it again once nothing writes to it",
+		}
+	}
+	if err := s.tidy(e.path); err != nil {
+		return s.r.fault("tidy up beside", e, err)
+	}
+	return nil
+}
+
+// tidy removes the part file beside a path, unless somebody is writing it.
+func (s *fileSink) tidy(path string) (err error) {
+	d, name, err := s.spot(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	temp := partName(name)
+	if _, err := d.lookup(temp); err != nil {
+		return notThere(err)
+	}
+	f, err := d.create(temp) // which takes it over
+	if errors.Is(err, errBusy) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.remove(temp), f.Close())
+}
+
+// notThere is nil for the error that says so.
+func notThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// syncAll makes everything durable in one go, where that can be done, and remembers what it reached.
+func (s *fileSink) syncAll() (bool, error) {
+	s.mu.Lock()
+	s.syncsBegun++
+	number := s.syncsBegun
+	s.mu.Unlock()
+	ok, err := s.st.syncAll()
+	if err != nil {
+		return false, localIO("sync", s.at, "", err)
+	}
+	if ok {
+		s.mu.Lock()
+		s.syncsDone = max(s.syncsDone, number)
+		s.mu.Unlock()
+	}
+	return ok, nil
+}
+
+// unsure tells whether an entry is a file that was there and that whoever wrote it may not have made durable.
+func (s *fileSink) unsure(e *inbound) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.there != nil && (!e.there.covered || s.syncsDone <= e.there.seen)
+}
+
+// sync makes the content of an entry's file durable.
+func (s *fileSink) sync(e *inbound) error {
+	if e.part != nil {
+		return e.part.file.sync()
+	}
+	f, err := s.openExisting(e.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.sync(), f.Close())
+}
+
+func (s *streamSink) existing(string) *standing             { return nil }
+func (s *streamSink) openExisting(string) (partFile, error) { return nil, syscall.ENOENT }
+func (s *streamSink) keep(*inbound) error                   { return nil } // no questions are answered for a pipe
+func (s *streamSink) room(int64) error                      { return nil }
