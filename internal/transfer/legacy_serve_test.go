@@ -212,14 +212,10 @@ func TestServeLegacyEnds(t *testing.T) {
 	ask := legacyRequest("f")
 
 	w := newWire(1 << 16)
-	w.a.out.alter = func(at int64, _ []byte) {
-		if at > legacyBlock {
-			go w.b.Close()
-		}
-	}
 	go func() {
 		_, _ = w.b.Write(ask)
-		_, _ = io.Copy(io.Discard, w.b) // until it is closed
+		_, _ = io.CopyN(io.Discard, w.b, legacyBlock) // the rest does not fit the wire
+		w.b.Close()
 	}()
 	res, err := ServeLegacy(t.Context(), w.a, x, SendOptions{})
 	wantKind(t, err, KindLost)
