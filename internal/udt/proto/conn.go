@@ -79,15 +79,18 @@ type Conn struct {
 
 	delivery deliverySampler
 
-	flowEnd     packetIndex // the peer has no room from here on
-	settledTo   packetIndex // every packet before it has arrived or was reported missing
-	progressAt  Instant     // when una last moved, or the first packet left
-	backoff     int         // loss timer expiries without progress
-	probe       int         // packets to repeat at the next expiry
-	probeMoved  bool        // una moved since the last expiry
-	probePair   bool        // the next packet completes a probe pair
-	peerError   uint32
-	peerErrored bool
+	flowEnd        packetIndex // the peer has no room from here on
+	ackNumber      uint32      // of the last full ACK believed
+	contradictions int         // full ACKs since, newer and of less
+	contradictedAt Instant     // the first of them
+	settledTo      packetIndex // every packet before it has arrived or was reported missing
+	progressAt     Instant     // when una last moved, or the first packet left
+	backoff        int         // loss timer expiries without progress
+	probe          int         // packets to repeat at the next expiry
+	probeMoved     bool        // una moved since the last expiry
+	probePair      bool        // the next packet completes a probe pair
+	peerError      uint32
+	peerErrored    bool
 
 	arrival  arrivalSpeed
 	capacity linkCapacity

@@ -33,15 +33,20 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	}
 	i := indexOf(a.Next, c.isn, c.snd.una)
 	settled, ok := c.settledBy(a, i)
-	if i > c.snd.next || !ok {
-		c.count.Invalid++ // acknowledges what was never sent
+	if i > c.snd.next || !ok || !light && !c.plausibleNumber(ctl.Info) {
+		c.count.Invalid++ // acknowledges what was never sent, or is not the peer's
 		return
 	}
 	if !light {
+		if i < c.snd.una && c.contradicted(now, ctl.Info) {
+			c.terminate(now, EndLost)
+			return
+		}
 		// Every full ACK is answered, also an old one: until it is, the
 		// receiver keeps repeating it.
 		c.ack2.push(ctl.Info)
 		if i >= c.snd.una {
+			c.ackNumber, c.contradictions = ctl.Info&SeqMask, 0
 			c.learn(a, i)
 		}
 	}
@@ -76,6 +81,35 @@ func (c *Conn) delivered(now Instant, high packetIndex) RateSample {
 	}
 	return s
 }
+
+// plausibleNumber tells whether the number of a full ACK is near the last one's.
+// Receivers count their full ACKs; who does not know how many there were has to
+// guess this number as well as one in the window.
+func (c *Conn) plausibleNumber(number uint32) bool {
+	d := Seq(number & SeqMask).Sub(Seq(c.ackNumber))
+	return -maxACKSkip < d && d < maxACKSkip
+}
+
+// maxACKSkip is how many full ACKs may get lost in a row: three hours' worth.
+const maxACKSkip = 1 << 20
+
+// contradicted notes a newer full ACK of less than was acknowledged before, and
+// tells whether that goes on for so long that the earlier one must have been
+// forged, and data given up that has not arrived: then nothing can mend the
+// stream any more.
+func (c *Conn) contradicted(now Instant, number uint32) bool {
+	if Seq(number&SeqMask).Sub(Seq(c.ackNumber)) <= 0 {
+		return false // overtaken on the way
+	}
+	if c.contradictions == 0 {
+		c.contradictedAt = now
+	}
+	c.contradictions++
+	return c.contradictions >= minContradictions && now.Sub(c.contradictedAt) > 2*c.ackRTT.spread()+outageProbe
+}
+
+// minContradictions is how many ACKs it takes.
+const minContradictions = 8
 
 // onSettled takes an ACK that acknowledged nothing new, but may tell of packets
 // that arrived behind a gap.
@@ -137,8 +171,8 @@ func smooth(avg *float64, report int32) {
 	}
 }
 
-// onNAK takes a report of losses. If any number in it lies outside of what was
-// sent, none of it is believed.
+// onNAK takes a report of losses. If any number in it lies far outside of what is
+// in flight, none of it is believed.
 func (c *Conn) onNAK(now Instant, body []byte) {
 	if !c.validNAK(body) {
 		c.count.Invalid++
@@ -161,6 +195,10 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 		body = rest
 		from := indexOf(r.First, c.isn, c.snd.una)
 		to := indexOf(r.Last, c.isn, c.snd.una) + 1
+		if to > c.snd.next {
+			c.count.Invalid++ // a forged packet made the receiver miss what was never sent
+			continue
+		}
 		high = max(high, to)
 		if n := c.snd.markLost(from, to, after); n > 0 {
 			marked += n
@@ -168,6 +206,9 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 		}
 	}
 	c.delivery.lose(marked)
+	if high == c.snd.una {
+		return // all of it has been acknowledged since
+	}
 	// What made the receiver find the gap is the packet behind it.
 	c.path.Sample = c.delivered(now, min(high+1, c.snd.next))
 	if marked == 0 {
@@ -180,14 +221,17 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 	c.applyRate()
 }
 
-// validNAK checks every entry: in order, and not beyond what was sent.
+// validNAK checks every entry: in order, and no further from what is in flight
+// than the receiver's window reaches.
 func (c *Conn) validNAK(body []byte) bool {
 	if len(body) < 4 {
 		return false
 	}
+	window := packetIndex(c.path.MaxWindow)
 	for len(body) >= 4 {
 		r, rest, ok := NextLoss(body)
-		if !ok || r.Last.Before(r.First) || indexOf(r.Last, c.isn, c.snd.una) >= c.snd.next {
+		if !ok || r.Last.Before(r.First) || indexOf(r.First, c.isn, c.snd.una) < c.snd.una-window ||
+			indexOf(r.Last, c.isn, c.snd.una) >= c.snd.next+window {
 			return false
 		}
 		body = rest

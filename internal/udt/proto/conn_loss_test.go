@@ -97,6 +97,86 @@ func TestTrapD6TailIsNotRepeatedEarly(t *testing.T) {
 	}
 }
 
+// A NAK that names what was never sent, because a forged packet came far ahead of
+// the true ones, is obeyed in what else it says.
+func TestNAKBesideAForgedPacket(t *testing.T) {
+	s := measured(t)
+	s.write(16)
+	s.pass(20 * ms)
+	s.take()
+	s.control(TypeNAK, 0, s.word(25), 1<<31|s.word(40), s.word(5000))
+	if got := s.takenData(); !slices.Equal(got, []packetIndex{25}) {
+		t.Errorf("sent %v again, want 25", got)
+	}
+}
+
+// Reports of what was acknowledged long ago are no one's that speaks of this
+// flight; those of a moment ago come late and say nothing of the path.
+func TestNAKOfLongAgo(t *testing.T) {
+	s := measured(t)
+	s.write(16)
+	s.pass(20 * ms)
+	delivered := s.c.delivery.delivered
+	s.control(TypeNAK, 0, s.word(10))
+	if s.c.delivery.delivered != delivered || s.c.count.Invalid != 0 {
+		t.Errorf("a late NAK: %d more delivered, %d invalid", s.c.delivery.delivered-delivered, s.c.count.Invalid)
+	}
+	s.control(TypeNAK, 0, uint32(s.c.isn.Add(int(s.c.snd.una)-s.c.path.MaxWindow-1)))
+	if s.c.count.Invalid != 1 {
+		t.Errorf("a NAK of long ago: %d invalid", s.c.count.Invalid)
+	}
+}
+
+// The number of a full ACK has to be guessed as well as its place in the window.
+func TestACKNumberIsChecked(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.write(16)
+	s.pass(20 * ms)
+	s.ack(3, 5, 8192)
+	una := s.c.snd.una
+	for _, number := range []uint32{3 + maxACKSkip, 1 << 30, SeqMask - maxACKSkip} {
+		s.ack(number, 10, 8192)
+		if s.c.snd.una != una {
+			t.Fatalf("ACK %d was believed after 3", number)
+		}
+	}
+	s.ack(SeqMask, 6, 8192) // an old one, so to say
+	s.ack(maxACKSkip-2, 7, 8192)
+	if s.c.snd.una != 7 {
+		t.Errorf("una %d", s.c.snd.una)
+	}
+}
+
+// An ACK that was forged in the window gives up data that has not arrived. The
+// receiver's own go on to say so, and the connection is lost, which a session
+// can mend, and not silent, which it can't.
+func TestForgedACKInTheWindow(t *testing.T) {
+	s := measured(t)
+	s.write(16)
+	s.pass(20 * ms)
+	s.control(TypeACK, 0, s.word(30)) // light, and not the receiver's
+	at := s.now
+	for n := uint32(3); s.c.End() == EndNone && s.now < at.Add(5*time.Second); n++ {
+		s.pass(10 * ms)
+		s.ack(n, 22, 8192)
+	}
+	if s.c.End() != EndLost || s.now < at.Add(outageProbe) || s.now > at.Add(2*time.Second) {
+		t.Errorf("end %d after %v", s.c.End(), s.now.Sub(at))
+	}
+
+	s = measured(t)
+	s.write(16)
+	s.pass(20 * ms)
+	s.control(TypeACK, 0, s.word(30))
+	for n := uint32(3); n < 1000; n++ { // all of it arrives by itself
+		s.pass(10 * ms)
+		s.ack(n, packetIndex(min(36, 19+n)), 8192)
+	}
+	if s.c.End() != EndNone || s.c.snd.una != 36 {
+		t.Errorf("end %d, una %d", s.c.End(), s.c.snd.una)
+	}
+}
+
 // Packets lost at the tail have nothing behind them that would show the gap.
 func TestTailLoss(t *testing.T) {
 	s := measured(t)

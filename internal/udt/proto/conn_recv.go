@@ -114,8 +114,8 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 		}
 		return true
 	case recvOutside:
-		c.count.Invalid++
-		return true
+		c.count.Invalid++ // it tells nothing of the path either
+		return false
 	}
 	c.reorder.arrived(d.Timestamp)
 	c.count.BytesReceived += int64(len(d.Payload))

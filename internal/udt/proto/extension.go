@@ -44,12 +44,16 @@ func (c *Conn) settled() packetIndex {
 func (c *Conn) unsettled() bool { return c.extended && c.settled() > c.acks.settled }
 
 // settledBy is the sender's side: how far packets are settled by an ACK of all
-// before i. ok is false if it speaks of packets that were never sent, or of fewer
-// than it acknowledges.
+// before i. ok is false if it speaks of fewer than it acknowledges, or of packets
+// that lie beyond the window. What was never sent the receiver takes for settled
+// if somebody forged it; then the word tells nothing.
 func (c *Conn) settledBy(a ACK, i packetIndex) (to packetIndex, ok bool) {
 	if !c.extended || !a.HasSettled {
 		return i, true
 	}
 	to = indexOf(a.Settled, c.isn, c.snd.una)
+	if to > c.snd.next && to <= c.snd.next+packetIndex(c.path.MaxWindow) {
+		return i, true
+	}
 	return to, to >= i && to <= c.snd.next
 }

@@ -59,11 +59,14 @@ type recvOutcome uint8
 const (
 	recvStored recvOutcome = iota
 	recvDuplicate
-	recvOutside // beyond the window
+	recvOutside // beyond the window, or so old that it can't be a copy
 )
 
 // store takes the packet with index i.
 func (b *recvBuffer) store(i packetIndex, payload []byte) recvOutcome {
+	if i < b.next-packetIndex(b.flight) {
+		return recvOutside
+	}
 	if i < b.next {
 		return recvDuplicate
 	}

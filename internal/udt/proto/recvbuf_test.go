@@ -44,6 +44,8 @@ func TestRecvBufferModel(t *testing.T) {
 				}
 				outcome := recvStored
 				switch {
+				case i < next-packetIndex(flight):
+					outcome = recvOutside
 				case i < b.read || stored[i]:
 					outcome = recvDuplicate
 				case i >= b.read+packetIndex(flight):

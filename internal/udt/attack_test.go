@@ -1,0 +1,164 @@
+package udt_test
+
+import (
+	"encoding/binary"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/udtcp/udtcp/internal/udt/proto"
+	"github.com/udtcp/udtcp/internal/udt/simnet"
+)
+
+// attackScale is how many times as many packets an attack has in the full run,
+// "make attack".
+func attackScale() int {
+	if os.Getenv("UDTCP_ATTACK") != "" {
+		return 10
+	}
+	return 1
+}
+
+// forgeries make packets as somebody can who knows both addresses and the socket
+// ID, but has not seen the sequence numbers.
+var forgeries = map[string]func(r *rand.Rand, id uint32) []byte{
+	"shutdown": func(r *rand.Rand, id uint32) []byte { return proto.AppendShutdown(nil, id, r.IntN(2) == 0) },
+	"keep-alive": func(r *rand.Rand, id uint32) []byte {
+		return proto.Control{Type: proto.TypeKeepAlive, Info: r.Uint32N(2), Dst: id}.Append(nil)
+	},
+	"ACK": func(r *rand.Rand, id uint32) []byte {
+		a := proto.ACK{
+			Next: proto.Seq(r.Uint32() & proto.SeqMask), RTT: r.Uint32(), RTTVar: r.Uint32(), Window: r.Uint32(),
+			HasRates: true, ArrivalRate: r.Int32(), Capacity: r.Int32(), HasSettled: r.IntN(2) == 0, Settled: proto.Seq(r.Uint32() & proto.SeqMask),
+		}
+		return a.AppendFull(proto.Control{Type: proto.TypeACK, Info: r.Uint32() & proto.SeqMask, Dst: id}.Append(nil))
+	},
+	"light ACK": func(r *rand.Rand, id uint32) []byte {
+		return proto.ACK{Next: proto.Seq(r.Uint32() & proto.SeqMask)}.AppendLight(proto.Control{Type: proto.TypeACK, Dst: id}.Append(nil))
+	},
+	"ACK2": func(r *rand.Rand, id uint32) []byte {
+		return proto.Control{Type: proto.TypeACK2, Info: r.Uint32N(1000), Dst: id}.Append(nil)
+	},
+	"NAK": func(r *rand.Rand, id uint32) []byte {
+		b := proto.Control{Type: proto.TypeNAK, Dst: id}.Append(nil)
+		for range 1 + r.IntN(3) {
+			first := proto.Seq(r.Uint32() & proto.SeqMask)
+			b = proto.AppendLoss(b, proto.SeqRange{First: first, Last: first.Add(r.IntN(1 << 20))})
+		}
+		return b
+	},
+	"drop request": func(r *rand.Rand, id uint32) []byte {
+		b := proto.Control{Type: proto.TypeDropRequest, Info: r.Uint32(), Dst: id}.Append(nil)
+		b = binary.BigEndian.AppendUint32(b, r.Uint32()&proto.SeqMask)
+		return binary.BigEndian.AppendUint32(b, r.Uint32()&proto.SeqMask)
+	},
+	"congestion warning": func(_ *rand.Rand, id uint32) []byte {
+		return proto.Control{Type: proto.TypeCongestionWarning, Dst: id}.Append(nil)
+	},
+	"handshake": func(r *rand.Rand, id uint32) []byte {
+		h := proto.Handshake{
+			Version: 4, SocketType: proto.Stream, ISN: proto.Seq(r.Uint32() & proto.SeqMask), MSS: r.Uint32(), FlightFlag: r.Uint32(),
+			Request: []proto.RequestType{proto.RequestInduction, proto.RequestConclusion, 0, -2, 1002}[r.IntN(5)], ID: r.Uint32(), Cookie: r.Uint32(),
+		}
+		return h.Append(proto.Control{Type: proto.TypeHandshake, Dst: id}.Append(nil))
+	},
+	"user": func(r *rand.Rand, id uint32) []byte {
+		return proto.Control{Type: proto.TypeUser, Ext: uint16(r.Uint32()), Dst: id, Body: make([]byte, 4*r.IntN(10))}.Append(nil)
+	},
+	"data": func(r *rand.Rand, id uint32) []byte {
+		return proto.Data{
+			Seq: proto.Seq(r.Uint32() & proto.SeqMask), Boundary: proto.BoundarySolo, Message: r.Uint32() & (1<<29 - 1), Dst: id,
+			Payload: make([]byte, r.IntN(40)), // else it is the link that suffers
+		}.Append(nil)
+	},
+}
+
+// underAttack sends data from the client to the server while forged packets come
+// to both at 10,000/s each, as many as wanted, and returns how long it took.
+func underAttack(t *testing.T, s *sim, size int, forge func(toServer bool) []byte) time.Duration {
+	t.Helper()
+	client, server := s.pair()
+	begin := time.Now()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for forge != nil {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			for range 10 {
+				for _, from := range []*site{s.client, s.server} {
+					to := s.server
+					if from == s.server {
+						to = s.client
+					}
+					if b := forge(to == s.server); b != nil {
+						if err := from.sock.inject(to.addr, b); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				}
+			}
+		}
+	}()
+	data := noise(5, size)
+	_ = server.SetReadDeadline(begin.Add(time.Minute))
+	meanwhile(t,
+		func() error { return write(client, data) },
+		func() error { return wantBytes(server, data) },
+	)
+	took := time.Since(begin)
+	close(stop)
+	<-stopped
+	<-time.After(time.Second) // what is doubted is settled
+	meanwhile(t, client.Close, func() error { return wantEOF(server, nil) })
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	return took
+}
+
+// Forged packets of every kind, from the peer's address and for the right socket
+// ID, end no transfer, change none of its bytes and cost it a tenth of its speed
+// at most.
+func TestForgedPackets(t *testing.T) {
+	link := simnet.Params{Rate: 100e6, Delay: 10 * time.Millisecond, Queue: 1 << 20, Loss: 0.001}
+	size := 5_000_000 * attackScale()
+	var alone time.Duration
+	simulate(t, simConfig{link: link}, func(t *testing.T, s *sim) { alone = underAttack(t, s, size, nil) })
+	kinds := slices.Sorted(maps.Keys(forgeries))
+	for _, kind := range append(kinds, "all") {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			simulate(t, simConfig{link: link}, func(t *testing.T, s *sim) {
+				toServer, toClient := s.client.spyID(), s.server.spyID()
+				r := rand.New(rand.NewPCG(1, uint64(len(kind))))
+				forged := 0
+				took := underAttack(t, s, size, func(up bool) []byte {
+					id := toClient.Load()
+					if up {
+						id = toServer.Load()
+					}
+					forge := forgeries[kind]
+					if kind == "all" {
+						forge = forgeries[kinds[r.IntN(len(kinds))]]
+					}
+					forged++
+					return forge(r, id)
+				})
+				t.Logf("%d forged: %v, without them %v", forged, took, alone)
+				if took > alone+alone/10+50*time.Millisecond {
+					t.Errorf("took %v, without an attack %v", took, alone)
+				}
+			})
+		})
+	}
+}
