@@ -53,7 +53,7 @@ type Config struct {
 	FlowWindow int
 	// NewController makes the congestion controller of each connection's
 	// sender (UDT_CC); BBR if nil.
-	NewController func() proto.Controller
+	NewController func() Controller
 	// MaxBandwidth is the most to send, in bytes/s with headers (UDT_MAXBW);
 	// no limit if zero or negative.
 	MaxBandwidth float64
@@ -66,6 +66,9 @@ type Config struct {
 	// Linger is how long Close delivers what was written (UDT_LINGER); 180 s
 	// if zero, not at all if negative.
 	Linger time.Duration
+	// UserPackets is how many user-defined control packets wait to be taken
+	// from Conn.UserPackets; none are kept if zero.
+	UserPackets int
 	// Backlog is how many connections may wait for Accept; 128 if zero.
 	Backlog int
 	// ReadBuffer and WriteBuffer are the kernel's buffers to ask for
@@ -120,6 +123,9 @@ func (c Config) check() error {
 	if c.ConnectTimeout < 0 || c.PeerTimeout < 0 {
 		return errors.New("timeouts must not be negative")
 	}
+	if c.UserPackets < 0 || c.UserPackets > maxUserPackets {
+		return fmt.Errorf("user packets %d: must be 0 to %d", c.UserPackets, maxUserPackets)
+	}
 	if c.Backlog < 0 || c.ReadBuffer < 0 || c.WriteBuffer < 0 {
 		return errors.New("backlog and socket buffers must not be negative")
 	}
@@ -135,6 +141,8 @@ const (
 	maxWindow = 16 << 30
 	// minFlight is libudt's least flight flag, in packets.
 	minFlight = 32
+	// maxUserPackets bounds Config.UserPackets.
+	maxUserPackets = 1 << 16
 )
 
 func (c Config) socket() udpio.Config {
@@ -167,6 +175,7 @@ func (c Config) proto(id uint32, remote netip.Addr) proto.Config {
 		SendWindow:     packets(c.SendBuffer),
 		MaxBandwidth:   c.MaxBandwidth,
 		Controller:     c.NewController(),
+		UserQueue:      c.UserPackets,
 		PeerTimeout:    c.PeerTimeout,
 		ConnectTimeout: c.ConnectTimeout,
 		PeerIP:         remote,

@@ -29,6 +29,7 @@ type Conn struct {
 	perf   perfmon
 
 	peerError *PeerError // reported by the peer, for the next Write
+	user      chan UserPacket
 
 	reading, writing gate
 	wake             chan struct{} // ends run's sleep
@@ -58,6 +59,9 @@ func newConn(e *Endpoint, cfg Config, remote netip.AddrPort, now time.Time) *Con
 		closing:   make(chan struct{}),
 		done:      make(chan struct{}),
 	}
+	if n := cfg.UserPackets; n > 0 {
+		c.user = make(chan UserPacket, n)
+	}
 	c.reading.init()
 	c.writing.init()
 	return c
@@ -71,6 +75,7 @@ func (c *Conn) now() proto.Instant { return c.at(time.Now()) }
 // changed compares what is possible now with before and wakes who waits for
 // it. It follows every use of c.p and is called with c.mu held.
 func (c *Conn) changed() {
+	c.passUser()
 	r := c.p.Ready()
 	was := c.ready
 	c.ready = r

@@ -24,6 +24,7 @@ func (c Config) over(o Config) Config {
 	take(&c.meetingTimeout, o.ConnectTimeout)
 	take(&c.PeerTimeout, o.PeerTimeout)
 	take(&c.Linger, o.Linger)
+	take(&c.UserPackets, o.UserPackets)
 	take(&c.Backlog, o.Backlog)
 	take(&c.ReadBuffer, o.ReadBuffer)
 	take(&c.WriteBuffer, o.WriteBuffer)
@@ -96,5 +97,5 @@ func (c *Conn) Configure(o Config) error {
 func sameUntilConnected(a, b Config) bool {
 	return a.Window == b.Window && a.SendBuffer == b.SendBuffer && a.ReceiveBuffer == b.ReceiveBuffer &&
 		a.FlowWindow == b.FlowWindow && a.ConnectTimeout == b.ConnectTimeout &&
-		a.PeerTimeout == b.PeerTimeout && a.Backlog == b.Backlog
+		a.PeerTimeout == b.PeerTimeout && a.Backlog == b.Backlog && a.UserPackets == b.UserPackets
 }

@@ -13,7 +13,7 @@ const maxBatch = 16
 // run is the connection's own goroutine: it fires timers and transmits, until
 // the connection is over.
 func (c *Conn) run() {
-	defer close(c.done)
+	defer c.over()
 	var (
 		runs  [maxBatch]proto.Run
 		msgs  [maxBatch]udpio.Message
@@ -58,6 +58,14 @@ func (c *Conn) run() {
 		clear(out)
 		clear(msgs[:len(out)])
 	}
+}
+
+// over says that the connection is.
+func (c *Conn) over() {
+	if c.user != nil {
+		close(c.user) // nothing comes any more: the engine is closed
+	}
+	close(c.done)
 }
 
 // lose ends the connection because its socket is gone.

@@ -269,6 +269,8 @@ func TestOptionsByTime(t *testing.T) {
 		"Trace":          {udt.Config{Trace: func(string) {}}, ok, udt.ECONNSOCK},
 		"ConnectTimeout": {udt.Config{ConnectTimeout: time.Second}, ok, udt.ECONNSOCK},
 		"PeerTimeout":    {udt.Config{PeerTimeout: time.Second}, ok, udt.ECONNSOCK},
+		"UserPackets":    {udt.Config{UserPackets: 3}, ok, udt.ECONNSOCK},
+		"bad queue":      {udt.Config{UserPackets: -1}, udt.EINVPARAM, udt.EINVPARAM},
 		"Backlog":        {udt.Config{Backlog: 3}, ok, udt.ECONNSOCK},
 		"Linger":         {udt.Config{Linger: time.Second}, ok, ok},
 		"MaxBandwidth":   {udt.Config{MaxBandwidth: 1e6}, ok, ok},
@@ -326,7 +328,7 @@ func sameOptions(a, b udt.Config) bool {
 		}
 		return []any{
 			c.MSS, c.Window, c.SendBuffer, c.ReceiveBuffer, c.FlowWindow, c.MaxBandwidth, c.ConnectTimeout,
-			c.PeerTimeout, c.Linger, c.Backlog, c.ReadBuffer, c.WriteBuffer,
+			c.PeerTimeout, c.Linger, c.UserPackets, c.Backlog, c.ReadBuffer, c.WriteBuffer,
 		}
 	}
 	return list(a) != nil && slices.Equal(list(a), list(b))

@@ -4,7 +4,7 @@ import "time"
 
 // A Controller is a congestion control algorithm. It belongs to the sender
 // alone: whichever is chosen, the wire stays the same. It is called with the
-// connection's lock held and must not block.
+// connection's lock held and must not block. More events are in cc_events.go.
 type Controller interface {
 	// Name is what users call it.
 	Name() string
@@ -46,6 +46,8 @@ type PathState struct {
 	Delivered int64 // packets known to have arrived
 	Lost      int64 // packets reported lost
 	Sample    RateSample
+
+	conn *Conn // for SendUser
 }
 
 // Rates are a receiver's own estimates, in packets/s, 0 if it knows none.

@@ -16,6 +16,7 @@ type Config struct {
 	SendWindow     int    // packets: most buffered to be sent; Window if 0
 	MaxBandwidth   float64
 	Controller     Controller
+	UserQueue      int           // user packets that wait for TakeUser at most; 0 = none are kept
 	PeerTimeout    time.Duration // silence after which the peer is taken for lost
 	ConnectTimeout time.Duration
 	PeerIP         netip.Addr // for the handshake's address field
@@ -75,6 +76,7 @@ type Conn struct {
 	ackRTT rttEstimator // from sending a packet to its acknowledgement
 	pace   pacer
 	cc     Controller
+	events events
 	path   PathState
 
 	delivery deliverySampler
@@ -102,6 +104,8 @@ type Conn struct {
 	ack2      ack2Queue
 	keepAlive bool
 	bye       goodbye
+	outbox    fifo[outgoing]
+	inbox     fifo[UserPacket]
 
 	lastHeard Instant
 	lastSent  Instant
@@ -137,7 +141,8 @@ func (c *Conn) establish(now Instant, mss int, peerID uint32, peerFlight int) {
 	c.timers.set(timerPeer, now.Add(c.cfg.PeerTimeout))
 	c.timers.set(timerKeepAlive, now.Add(keepAliveInterval))
 	c.timers.clear(timerHandshake)
-	c.path = PathState{PacketSize: mss, MaxWindow: min(peerFlight, c.cfg.SendWindow), ISN: c.isn}
+	c.path = PathState{PacketSize: mss, MaxWindow: min(peerFlight, c.cfg.SendWindow), ISN: c.isn, conn: c}
+	c.events = eventsOf(c.cc)
 	c.refreshPath(now)
 	c.cc.Init(&c.path)
 	c.applyRate()
@@ -203,6 +208,10 @@ func (c *Conn) terminate(now Instant, end End) {
 		return
 	}
 	c.noteIdle(now)
+	if c.events.close != nil { // connected
+		c.refreshPath(now)
+		c.events.close.OnClose(&c.path)
+	}
 	c.state, c.end = StateClosed, end
 	c.timers.init()
 	c.hold = responseHold{}

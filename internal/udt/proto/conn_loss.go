@@ -179,6 +179,9 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 		return
 	}
 	c.count.NAKReceived++
+	if c.events.loss != nil {
+		c.tellLosses(now, body)
+	}
 	// A packet that was retransmitted less than a round trip ago can't have
 	// arrived when this NAK was sent.
 	after := now

@@ -74,9 +74,11 @@ func (c *Conn) onControl(now Instant, p []byte) {
 		if ctl.Info == keepAliveHeard {
 			c.farewell(now)
 		}
-	case TypeCongestionWarning, TypeDropRequest, TypeUser:
+	case TypeUser:
+		c.onUser(now, ctl)
+	case TypeCongestionWarning, TypeDropRequest:
 		// Warnings are never sent by libudt and obeyed to no effect. Drop
-		// requests belong to messages, user packets to applications.
+		// requests belong to messages.
 	}
 }
 
@@ -101,6 +103,9 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 	i := indexOf(d.Seq, c.rcv.isn, c.rcv.next)
 	high := c.rcv.high
 	c.count.DataReceived++
+	if c.events.received != nil {
+		c.tellReceived(now, i, len(d.Payload))
+	}
 	switch c.rcv.store(i, d.Payload) {
 	case recvDuplicate:
 		c.count.Duplicates++

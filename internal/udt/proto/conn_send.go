@@ -94,6 +94,7 @@ func (c *Conn) Transmit(now Instant, out []Run) []Run {
 		out = c.packet(out, func(b []byte) []byte { return appendEmptyControl(b, TypeKeepAlive, 0, c.peerID) })
 	}
 	if !c.held(now) {
+		out = c.transmitOutbox(out)
 		out = c.transmitData(now, out)
 		out = c.transmitGoodbye(now, out)
 	}
@@ -132,6 +133,9 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 			c.snd.resent(r)
 			c.delivery.transmit(now, r.first, r.n, true)
 			c.count.Retransmitted += int64(r.n)
+			if c.events.sent != nil {
+				c.tellSent(now, r, true)
+			}
 		} else {
 			end := min(c.snd.sendable(), c.snd.next+packetIndex(c.windowLeft()))
 			if c.probePair && budget <= 0 {
@@ -149,6 +153,9 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 			last := (c.snd.next - 1).seqOf(c.isn)
 			c.probePair = last%probeSpacing == 0
 			c.count.BytesSent += int64(c.snd.payloadOf(r))
+			if c.events.sent != nil {
+				c.tellSent(now, r, false)
+			}
 		}
 		buf := c.snd.bytes(r, now)
 		budget -= r.n

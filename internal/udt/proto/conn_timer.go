@@ -21,9 +21,10 @@ func (c *Conn) NextTimeout() (at Instant, ok bool) {
 	if c.state != StateConnecting {
 		at = min(at, c.naks.next(c.nakClock()))
 	}
-	if c.keepAlive || c.bye.pending || c.bye.answer || c.hasData() {
+	atOnce := c.keepAlive || c.bye.pending || c.bye.answer || !c.outbox.empty()
+	if atOnce || c.hasData() {
 		due := Instant(0)
-		if !c.keepAlive && !c.bye.pending && !c.bye.answer {
+		if !atOnce {
 			due = c.pace.due()
 		}
 		if c.hold.active {
