@@ -3,6 +3,7 @@ package udt
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 
 	"github.com/udtcp/udtcp/internal/udt/proto"
@@ -122,12 +123,17 @@ func (c *Conn) readVectors(v VectorReader) (int64, error) {
 // returns. The count is what w took: the rest can still be read. An error of w
 // is returned as it is, one of the connection is an *Error.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
+	return c.writeTo(gatherer{w: w, left: math.MaxInt64, most: maxWrite})
+}
+
+// writeTo is WriteTo until the peer has closed or out has got enough.
+func (c *Conn) writeTo(out gatherer) (int64, error) {
 	if err := c.reading.enter(c.closing); err != nil {
 		return 0, c.fail("read", err)
 	}
 	defer c.reading.leave()
-	total, out := int64(0), gatherer{w: w}
-	for {
+	total := int64(0)
+	for out.left > 0 {
 		if err := c.reading.check(c.closing); err != nil {
 			return total, c.fail("read", err)
 		}
@@ -158,31 +164,36 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 			return total, c.fail("read", err)
 		}
 	}
+	return total, nil
 }
 
 // A gatherer writes Views to w.
 type gatherer struct {
-	w   io.Writer
-	buf []byte
+	w    io.Writer
+	left int64 // bytes that w is to get
+	most int   // bytes of one write
+	buf  []byte
 }
 
-// write hands v to w and advances it by what w took.
+// write hands v to w, as far as it is wanted, and advances it by what w took.
 func (g *gatherer) write(v *proto.View) (int, error) {
 	total := 0
-	for {
+	for g.left > 0 {
 		ahead := *v
-		b := v.Next(maxWrite)
+		most := int(min(int64(g.most), g.left))
+		b := v.Next(most)
 		if b == nil {
-			return total, nil
+			break
 		}
-		if ahead.Advance(len(b)); len(b) < gatherBelow && ahead.Next(1) != nil {
-			b = g.gather(*v)
+		if ahead.Advance(len(b)); len(b) < min(gatherBelow, most) && ahead.Next(1) != nil {
+			b = g.gather(*v, most)
 		}
 		n, err := g.w.Write(b)
 		if n < 0 || n > len(b) {
 			return total, errInvalidWrite
 		}
 		v.Advance(n)
+		g.left -= int64(n)
 		total += n
 		if err == nil && n < len(b) {
 			err = io.ErrShortWrite
@@ -191,6 +202,7 @@ func (g *gatherer) write(v *proto.View) (int, error) {
 			return total, err
 		}
 	}
+	return total, nil
 }
 
 // maxWrite is more than a View has, bytes.
@@ -198,10 +210,10 @@ const maxWrite = 1 << 20
 
 var errInvalidWrite = errors.New("a Write returned an impossible count")
 
-// gather copies the beginning of v, which stays as it is.
-func (g *gatherer) gather(v proto.View) []byte {
+// gather copies the beginning of v, which stays as it is, at most most bytes.
+func (g *gatherer) gather(v proto.View, most int) []byte {
 	if g.buf == nil {
 		g.buf = make([]byte, gatherBuffer)
 	}
-	return g.buf[:v.Copy(g.buf)]
+	return g.buf[:v.Copy(g.buf[:min(most, gatherBuffer)])]
 }

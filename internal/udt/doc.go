@@ -34,6 +34,13 @@
 //     Conn.changed compares what is possible with before, in one place, and
 //     wakes who waits.
 //
+// # Beyond a stream
+//
+// SendFile and ReceiveFile are UDT's file calls. Stats is its perfmon. A
+// congestion controller of one's own is plugged in by Config.NewController; it
+// and the application may exchange user-defined control packets (SendUser,
+// UserPackets) with the peer's.
+//
 // # Ends
 //
 // UDT has no half-close. Close delivers what was written (Config.Linger bounds

@@ -1,5 +1,10 @@
 package udt
 
+import (
+	"io"
+	"os"
+)
+
 // SetTestISN fixes the initial sequence number of connections dialled with
 // cfg.
 func SetTestISN(cfg *Config, isn uint32) { cfg.isn = func() uint32 { return isn } }
@@ -25,3 +30,8 @@ func (e *Endpoint) Tables() (conns, peers, graves int) {
 
 // MaxGraves bounds the last.
 const MaxGraves = maxGraves
+
+// NewRegion reads a region of a file as systems without preadv(2) do.
+func NewRegion(f *os.File, at, size int64, block int) io.Reader {
+	return &region{file: f, at: at, left: size, block: block}
+}

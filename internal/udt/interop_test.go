@@ -42,6 +42,9 @@ func TestInterop(t *testing.T) {
 		{"SlowReader", testSlowReader},
 		{"NonBlockingPeer", testNonBlockingPeer},
 		{"Sendfile", testSendfile},
+		{"FileRegions", testFileRegions},
+		{"FileErrors", testFileErrors},
+		{"UserPackets", testUserPackets},
 		{"PyUDT", testPyUDT},
 		{"PyUDTPerfmon", testPyUDTPerfmon},
 

@@ -27,6 +27,7 @@ var (
 	shut   = reply{code: udt.EINVSOCK, is: net.ErrClosed}
 	lost   = reply{code: udt.ECONNLOST, is: udt.ErrConnLost}
 	gone   = reply{code: udt.ECONNLOST, is: udt.ErrPeerClosed}
+	short  = reply{code: udt.ECONNLOST, is: io.ErrUnexpectedEOF}
 )
 
 func (r reply) want(t *testing.T, err error) {
@@ -53,7 +54,26 @@ var connCalls = map[string]func(*udt.Conn) error{
 	"WriteTo":   func(c *udt.Conn) error { _, err := c.WriteTo(io.Discard); return err },
 	"Write":     func(c *udt.Conn) error { _, err := writeCall(c); return err },
 	"ReadFrom":  func(c *udt.Conn) error { _, err := c.ReadFrom(strings.NewReader("some")); return err },
-	"Deadline":  func(c *udt.Conn) error { return c.SetDeadline(time.Now().Add(100 * time.Millisecond)) },
+	"SendFile": func(c *udt.Conn) error {
+		return withFile(func(f *os.File) error { _, err := c.SendFile(f, 0, 4, 0); return err })
+	},
+	"ReceiveFile": func(c *udt.Conn) error {
+		return withFile(func(f *os.File) error { _, err := c.ReceiveFile(f, 0, 4, 0); return err })
+	},
+	"SendUser":    func(c *udt.Conn) error { return c.SendUser(udt.UserPacket{}) },
+	"ReportError": func(c *udt.Conn) error { return c.ReportError(udt.EFILE) },
+	"Configure":   func(c *udt.Conn) error { return c.Configure(udt.Config{Linger: time.Second}) },
+	"Deadline":    func(c *udt.Conn) error { return c.SetDeadline(time.Now().Add(100 * time.Millisecond)) },
+}
+
+// withFile gives f a file with a few bytes in it.
+func withFile(f func(*os.File) error) error {
+	file, err := os.CreateTemp("", "udtcp")
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString("some")
+	return errors.Join(err, f(file), file.Close(), os.Remove(file.Name()))
 }
 
 // Every call on a connection in every state it can be in.
@@ -72,11 +92,17 @@ func TestCallsByState(t *testing.T) {
 	}{
 		"connected": {
 			enter: func(*testing.T, *sim, *udt.Conn, *udt.Conn) {},
-			want:  replies{"Read": late, "ReadEmpty": fine, "WriteTo": late, "Write": late, "ReadFrom": fine, "Deadline": fine},
+			want: replies{
+				"Read": late, "ReadEmpty": fine, "WriteTo": late, "Write": late, "ReadFrom": fine, "Deadline": fine,
+				"ReceiveFile": late, "SendFile": fine, "SendUser": fine, "ReportError": fine, "Configure": fine,
+			},
 		},
 		"the deadline has passed": {
 			enter: func(_ *testing.T, _ *sim, client, _ *udt.Conn) { client.SetDeadline(time.Unix(1, 0)) },
-			want:  replies{"Read": late, "ReadEmpty": late, "WriteTo": late, "Write": late, "ReadFrom": late, "Deadline": fine},
+			want: replies{
+				"Read": late, "ReadEmpty": late, "WriteTo": late, "Write": late, "ReadFrom": late, "Deadline": fine,
+				"ReceiveFile": late, "SendFile": late, "SendUser": fine, "ReportError": fine, "Configure": fine,
+			},
 		},
 		"closed by the peer": {
 			enter: func(t *testing.T, _ *sim, _, server *udt.Conn) {
@@ -84,7 +110,10 @@ func TestCallsByState(t *testing.T) {
 					t.Error(err)
 				}
 			},
-			want: replies{"Read": ending, "ReadEmpty": fine, "WriteTo": fine, "Write": gone, "ReadFrom": gone, "Deadline": fine},
+			want: replies{
+				"Read": ending, "ReadEmpty": fine, "WriteTo": fine, "Write": gone, "ReadFrom": gone, "Deadline": fine,
+				"ReceiveFile": short, "SendFile": gone, "SendUser": gone, "ReportError": gone, "Configure": fine,
+			},
 		},
 		"given up by the peer": {
 			enter: func(t *testing.T, _ *sim, _, server *udt.Conn) {
@@ -92,21 +121,30 @@ func TestCallsByState(t *testing.T) {
 					t.Error(err)
 				}
 			},
-			want: replies{"Read": lost, "ReadEmpty": fine, "WriteTo": lost, "Write": lost, "ReadFrom": lost, "Deadline": fine},
+			want: replies{
+				"Read": lost, "ReadEmpty": fine, "WriteTo": lost, "Write": lost, "ReadFrom": lost, "Deadline": fine,
+				"ReceiveFile": lost, "SendFile": lost, "SendUser": lost, "ReportError": lost, "Configure": fine,
+			},
 		},
 		"the peer fell silent": {
 			enter: func(_ *testing.T, s *sim, _, _ *udt.Conn) {
 				s.cut()
 				<-time.After(2 * udt.DefaultPeerTimeout)
 			},
-			want: replies{"Read": lost, "ReadEmpty": fine, "WriteTo": lost, "Write": lost, "ReadFrom": lost, "Deadline": fine},
+			want: replies{
+				"Read": lost, "ReadEmpty": fine, "WriteTo": lost, "Write": lost, "ReadFrom": lost, "Deadline": fine,
+				"ReceiveFile": lost, "SendFile": lost, "SendUser": lost, "ReportError": lost, "Configure": fine,
+			},
 		},
 		"the socket broke": {
 			enter: func(_ *testing.T, s *sim, client, _ *udt.Conn) {
 				s.client.sock.breakWrites(errors.New("broken"))
 				_, _ = client.Write([]byte("x"))
 			},
-			want: replies{"Read": lost, "ReadEmpty": fine, "WriteTo": lost, "Write": lost, "ReadFrom": lost, "Deadline": fine},
+			want: replies{
+				"Read": lost, "ReadEmpty": fine, "WriteTo": lost, "Write": lost, "ReadFrom": lost, "Deadline": fine,
+				"ReceiveFile": lost, "SendFile": lost, "SendUser": lost, "ReportError": lost, "Configure": fine,
+			},
 		},
 		"closing": {
 			enter: func(t *testing.T, s *sim, client, _ *udt.Conn) {

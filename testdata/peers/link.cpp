@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <set>
 
+#include "custom.h"
+
 namespace {
 
 // libudt's epoll does not report a peer that closed; look again this often.
@@ -34,6 +36,7 @@ bool configure(UDTSOCKET u, const Options& o) {
     linger l = {o.linger > 0 ? 1 : 0, o.linger};
     ok = ok && set(u, UDT_LINGER, "UDT_LINGER", l);
   }
+  if (o.custom) ok = ok && answer_custom(u);
   return ok;
 }
 

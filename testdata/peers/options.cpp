@@ -31,6 +31,8 @@ const char kUsage[] =
     "  hold         neither send nor receive; close when stdin gives a line or ends\n"
     "  sendfile     serve one file as UDT4's sendfile program does\n"
     "  recvfile     fetch --name into --file as UDT4's recvfile program does\n"
+    "  putfile      libudt's sendfile of --bytes of --file, from --offset on; then close\n"
+    "  getfile      libudt's recvfile of --bytes into a new --file, from --offset on; then close\n"
     "  badfile      libudt's recvfile into a path that cannot exist (sends a peer error)\n"
     "\n"
     "what is sent:\n"
@@ -38,6 +40,7 @@ const char kUsage[] =
     "  --rseed R (check what comes against seed R+i)  --raw (no generating, no digest)\n"
     "  --block N (bytes a call)  --dgram  --msg N  --ttl MS  --inorder\n"
     "  --turns N,-M,... (talk: send N bytes, receive M, ...)  --name NAME  --file PATH (recvfile)\n"
+    "  --offset N  --custom (answer user-defined control packets, print \"custom kind=K ...\")\n"
     "how:\n"
     "  --conns K (at the same time)  --share (dial: from one UDP port)  --nonblock\n"
     "  --bind HOST --port P --backlog N (serve)  --linger S\n"
@@ -54,7 +57,7 @@ const char kUsage[] =
 enum Flag {
   kBytes = 256, kSeconds, kSeed, kRseed, kRaw, kBlock, kDgram, kMsg, kTtl, kInorder,
   kConns, kShare, kNonblock, kBind, kPort, kBacklog, kLinger, kMss, kFc, kSndbuf, kRcvbuf,
-  kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode, kName, kFile, kTurns,
+  kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode, kName, kFile, kTurns, kOffset, kCustom,
 };
 
 const option kFlags[] = {
@@ -90,17 +93,21 @@ const option kFlags[] = {
     {"turns", required_argument, nullptr, kTurns},
     {"name", required_argument, nullptr, kName},
     {"file", required_argument, nullptr, kFile},
+    {"offset", required_argument, nullptr, kOffset},
+    {"custom", no_argument, nullptr, kCustom},
     {nullptr, 0, nullptr, 0},
 };
 
 bool known_mode(const std::string& m) {
   for (const char* k : {"sink", "source", "echo", "both", "speakfirst", "listenfirst", "take", "hold", "badfile",
-                        "sendfile", "recvfile", "talk"})
+                        "sendfile", "recvfile", "putfile", "getfile", "talk"})
     if (m == k) return true;
   return false;
 }
 
-bool moves_file(const std::string& m) { return m == "sendfile" || m == "recvfile"; }
+bool moves_region(const std::string& m) { return m == "putfile" || m == "getfile"; }
+
+bool moves_file(const std::string& m) { return m == "sendfile" || m == "recvfile" || moves_region(m); }
 
 bool number(const char* text, int64_t lowest, int64_t highest, int64_t& out) {
   char* end = nullptr;
@@ -173,6 +180,8 @@ bool apply(int flag, const char* arg, Options& o) {
     case kTurns: return turns(arg, o.turns);
     case kName: o.name = arg; return true;
     case kFile: o.file = arg; return true;
+    case kOffset: return number(arg, 0, INT64_MAX, o.offset);
+    case kCustom: o.custom = true; return true;
   }
   return false;
 }
@@ -223,6 +232,10 @@ bool parse_options(int argc, char** argv, Options& o) {
   }
   if (o.mode == "recvfile" && (o.name.empty() || o.file.empty())) {
     fprintf(stderr, "udtpeer: mode recvfile needs --name and --file\n");
+    return false;
+  }
+  if (moves_region(o.mode) && (o.bytes < 0 || o.file.empty())) {
+    fprintf(stderr, "udtpeer: mode %s needs --bytes and --file\n", o.mode.c_str());
     return false;
   }
   return true;

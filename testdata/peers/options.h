@@ -20,7 +20,9 @@ struct Options {
   uint64_t rseed = 0;
   bool raw = false;          // benchmark: neither generate nor digest
   std::vector<int64_t> turns;  // talk: bytes to send, negative: to receive
-  std::string name, file;    // recvfile: what to ask for, where to write it
+  std::string name, file;    // recvfile: what to ask for, where to write it; putfile, getfile: the file
+  int64_t offset = 0;        // putfile, getfile: where in the file
+  bool custom = false;       // answer user-defined control packets
   int conns = 1;
   bool share = false;        // dial: all connections from one UDP port
   bool nonblock = false;     // non-blocking connect, send and receive over UDT's epoll

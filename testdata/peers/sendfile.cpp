@@ -76,3 +76,19 @@ bool fetch_file(int udt_socket, const Options& o, Result& r) {
   file.close();
   return got == size && !file.fail();
 }
+
+bool put_region(int udt_socket, const Options& o, Result& r) {
+  int64_t offset = o.offset;
+  int64_t sent = UDT::sendfile2(udt_socket, o.file.c_str(), &offset, o.bytes, o.block);
+  if (sent == UDT::ERROR) return failed(r);
+  r.sent = sent;
+  return sent == o.bytes && offset == o.offset + sent;
+}
+
+bool get_region(int udt_socket, const Options& o, Result& r) {
+  int64_t offset = o.offset;
+  int64_t got = UDT::recvfile2(udt_socket, o.file.c_str(), &offset, o.bytes, o.block);
+  if (got == UDT::ERROR) return failed(r);
+  r.received = got;
+  return got == o.bytes && offset == o.offset + got;
+}

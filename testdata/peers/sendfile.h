@@ -16,4 +16,8 @@ bool serve_file(int udt_socket, Result& r);
 // said on stdout as "absent".
 bool fetch_file(int udt_socket, const Options& o, Result& r);
 
+// Sends or receives --bytes of --file by libudt's own calls.
+bool put_region(int udt_socket, const Options& o, Result& r);
+bool get_region(int udt_socket, const Options& o, Result& r);
+
 #endif

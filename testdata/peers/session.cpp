@@ -56,6 +56,10 @@ class Session {
       r_.ok = serve_file(link_.socket(), r_);
     } else if (o_.mode == "recvfile") {
       r_.ok = fetch_file(link_.socket(), o_, r_);
+    } else if (o_.mode == "putfile") {
+      r_.ok = put_region(link_.socket(), o_, r_);
+    } else if (o_.mode == "getfile") {
+      r_.ok = get_region(link_.socket(), o_, r_);
     } else if (o_.mode == "hold") {
       wait_for_stdin();
       r_.ok = true;
