@@ -23,7 +23,7 @@ type cutter struct {
 
 // TestTortureCuts cuts the connection at the boundaries of frames and inside them, in either direction.
 func TestTortureCuts(t *testing.T) {
-	run := newTorture(t, "cuts of the connection", "CUTS", 300)
+	run := newTorture(t, "cuts of the connection", "CUTS", 60)
 	var list []*cutter
 	for _, c := range tortures(t) {
 		list = append(list, &cutter{name: c.name, run: func(w *wire) error { return c.cut(t.Context(), run, w) }})

@@ -18,7 +18,7 @@ func TestTortureFullDisk(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("NOT TESTED: only root can mount a small file system")
 	}
-	run := newTorture(t, "a disk that runs full", "FULL", 50)
+	run := newTorture(t, "a disk that runs full", "FULL", 20)
 	mount := t.TempDir()
 	if err := syscall.Mount("udtcp-test", mount, "tmpfs", 0, "size=12m"); err != nil {
 		t.Skip("NOT TESTED: no small file system: ", err)
