@@ -33,13 +33,14 @@ A cat that only receives should be started with --stay if its standard input is 
 	}
 	describe(cmd, `
 udtcp cat [flags] HOST[:PORT]
-udtcp cat [flags] --listen[=[HOST]:PORT]`, `
+udtcp cat [flags] --listen[=[HOST]:PORT]
+udtcp cat [flags] --rendezvous --bind :PORT HOST[:PORT]`, `
 udtcp cat --listen --stay > got
 udtcp cat HOST < file
 udtcp cat HOST:7000                         type to the other end, as netcat does`, plainStatuses)
 	cmd.Flags().BoolVar(&o.stay, "stay", false, "when standard input ends, go on receiving until the peer closes")
 	addCommonFlags(cmd, &o.commonOptions)
-	addLater(cmd, "message", "size=", "ttl=", "unordered", "null", "rendezvous", "secure", "identity=", "peer=")
+	addLater(cmd, "message", "size=", "ttl=", "unordered", "null", "secure", "identity=", "peer=")
 	addNoCompat(cmd)
 	a.command(cmd, &o.commonOptions, func() bool { return true }, func(ctx context.Context, args []string) error {
 		return runCat(ctx, a, o, args)

@@ -43,6 +43,7 @@ func (noCompatValue) Set(string) error { return errors.New("it is for send and r
 
 // notCompat says of flags why they make no sense with --compat sendfile.
 var notCompat = map[string]string{
+	"rendezvous":  "one end waits to be asked",
 	"recursive":   "it knows files alone, no directories",
 	"preserve":    "it carries neither mode nor time",
 	"no-preserve": "it carries neither mode nor time",

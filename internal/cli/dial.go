@@ -26,7 +26,8 @@ func (a *app) connect(ctx context.Context, o *commonOptions, ep endpoint) (link,
 	return accept(ctx, lis)
 }
 
-// dial tries every address of remote in turn, all within --connect-timeout.
+// dial tries every address of remote in turn, all within --connect-timeout. In a rendezvous, where both ends have to agree,
+// only the first counts.
 func (a *app) dial(ctx context.Context, o *commonOptions, remote address) (link, error) {
 	deadline := time.Now().Add(o.connectTimeout)
 	dctx, cancel := context.WithDeadline(ctx, deadline)
@@ -45,6 +46,10 @@ func (a *app) dial(ctx context.Context, o *commonOptions, remote address) (link,
 			return nil, usageError("--bind %s: %w", quote(o.bind), err)
 		}
 		local = b.String()
+	}
+	if o.rendezvous {
+		addrs = addrs[:1]
+		a.out.info("dialling %s from %s until it dials here as well", addrs[0], local)
 	}
 	var tried []string
 	for i, addr := range addrs {
@@ -66,7 +71,13 @@ func (a *app) dial(ctx context.Context, o *commonOptions, remote address) (link,
 		if f := localFault(err, local); f != nil {
 			return nil, f
 		}
+		if o.rendezvous && errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, fail(exitNoLink, "leave out --rendezvous here, or --listen there", "%s listens instead of dialling", addr)
+		}
 		tried = append(tried, fmt.Sprintf("%s (%s)", addr, dialReason(err)))
+	}
+	if o.rendezvous {
+		return nil, notMet(o, remote, local, tried[0])
 	}
 	return nil, fail(exitNoLink,
 		fmt.Sprintf("is the other end listening, and does UDP port %d reach it through its firewall?", remote.port),

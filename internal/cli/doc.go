@@ -10,12 +10,12 @@
 //	             compat.go is --compat sendfile)
 //	cat          standard input and output joined to a bare UDT stream
 //	perf         memory to memory (perf.go the command, perfwire.go what is said, perfrun.go who says it,
-//	             perfreport.go what is shown; emulate.go both ends here, over a simulated link)
+//	             perfreport.go what is shown; perfmeet.go both ends dial; emulate.go both ends here, over a simulated link)
 //	version      what was built
 //
 // Flags come from the command line, then from UDTCP_ variables (envvars.go), then from defaults; flags that the contract
 // has and this version cannot honour are refused by name (later.go). endpoint (listen.go) settles who dials; dial.go
-// makes the connection and serve.go waits for one, or with -k for any number.
+// makes the connection, also where both ends dial (rendezvous.go), and serve.go waits for one, or with -k for any number.
 //
 // # What comes out
 //

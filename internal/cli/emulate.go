@@ -153,8 +153,8 @@ func runEmulated(ctx context.Context, a *app, o *perfOptions, args []string) err
 // checkEmulated looks for what has no meaning without a network, or cannot be.
 func (o *perfOptions) checkEmulated(args []string) error {
 	switch {
-	case len(args) > 0 || o.listen.set:
-		return usageError("--emulate is both ends: leave out the address and --listen")
+	case len(args) > 0 || o.listen.set || o.rendezvous:
+		return usageError("--emulate is both ends: leave out the address, --listen and --rendezvous")
 	case o.ipv4 || o.ipv6 || o.bind != "":
 		return usageError("--emulate uses no address: leave out -4, -6 and --bind")
 	case o.mss > o.emulate.path.There.MTU:

@@ -27,6 +27,7 @@ type commonOptions struct {
 	retryFor                time.Duration
 	ipv4, ipv6              bool
 	bind                    string
+	rendezvous              bool
 	listen                  listenValue
 	keepOpen                bool // only where the command has -k
 	insecure                bool
@@ -53,7 +54,8 @@ func addCommonFlags(cmd *cobra.Command, o *commonOptions) {
 	f.BoolVarP(&o.ipv4, "ipv4", "4", false, "IPv4 only")
 	f.BoolVarP(&o.ipv6, "ipv6", "6", false, "IPv6 only")
 	f.StringVar(&o.bind, "bind", "", "local `ADDR`: HOST, HOST:PORT or :PORT")
-	f.Var(newDurationValue(&o.connectTimeout, "10s"), "connect-timeout", "the longest to wait for a connection")
+	f.BoolVar(&o.rendezvous, "rendezvous", false, "both ends dial, each from the port that the other one dials: needs --bind :PORT")
+	f.Var(newDurationValue(&o.connectTimeout, "10s"), "connect-timeout", "the longest to wait for a connection; with --rendezvous 30s unless given")
 	f.Var(newDurationValue(&o.timeout, "30s"), "timeout", "give up after so long without any progress; 0 is never")
 	f.Var(newDurationValue(&o.retryFor, "0"), "retry-for", "reconnect for so long; this version cannot yet, only 0 is taken")
 	f.Var(&rateValue{n: &o.bwlimit}, "bwlimit", "the most to send, bytes a second (50M, 1.5Gi) or bits (800Mbit)")
@@ -95,6 +97,8 @@ func (o *commonOptions) check() error {
 		return usageError("--mss must be from %d to %d", minMSS, maxMSS)
 	case o.window < minWindow || o.window > maxWindow:
 		return usageError("--window must be from 4Ki to 16Gi")
+	case o.rendezvous && (o.listen.set || o.keepOpen):
+		return usageError("--rendezvous dials the one peer that dials here: leave out --listen and -k")
 	case o.keepOpen && !o.listen.set:
 		return usageError("-k needs --listen")
 	}
@@ -102,6 +106,9 @@ func (o *commonOptions) check() error {
 		if _, err := parseLocal(o.bind, 0); err != nil {
 			return usageError("--bind %s: %w", quote(o.bind), err)
 		}
+	}
+	if o.rendezvous {
+		return o.checkRendezvous()
 	}
 	return nil
 }
@@ -133,7 +140,7 @@ const forever = 10 * 365 * 24 * time.Hour
 func (o *commonOptions) link(out *console) linkOptions {
 	l := linkOptions{
 		mss: o.mss, window: o.window, cc: o.cc, bandwidth: o.bwlimit,
-		connectTimeout: o.connectTimeout, peerTimeout: o.timeout, linger: o.timeout,
+		connectTimeout: o.connectTimeout, peerTimeout: o.timeout, linger: o.timeout, rendezvous: o.rendezvous,
 	}
 	if o.timeout == 0 {
 		l.peerTimeout, l.linger = forever, forever

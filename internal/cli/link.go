@@ -58,5 +58,6 @@ type linkOptions struct {
 	connectTimeout time.Duration
 	peerTimeout    time.Duration // how long a silent peer is waited for
 	linger         time.Duration // how long Close waits for acknowledgements
+	rendezvous     bool          // who is dialled dials as well, within connectTimeout; local has a port then
 	trace          func(event string)
 }

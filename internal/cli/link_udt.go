@@ -13,7 +13,11 @@ import (
 type udtNetwork struct{}
 
 func (udtNetwork) Dial(ctx context.Context, local string, remote netip.AddrPort, o linkOptions) (link, error) {
-	c, err := udt.DialFrom(ctx, "udp", local, remote.String(), o.udt())
+	dial := udt.DialFrom
+	if o.rendezvous {
+		dial = udt.DialRendezvous
+	}
+	c, err := dial(ctx, "udp", local, remote.String(), o.udt())
 	if err != nil {
 		return nil, err
 	}

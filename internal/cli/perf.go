@@ -30,6 +30,7 @@ func newPerfCommand(a *app) *cobra.Command {
 		Short: "measure the connection, memory to memory",
 		Long: `Send from memory to memory for a time or an amount, and report what the receiver got: goodput, RTT, retransmissions,
 loss, and the processor time of both ends. The end that dials says what to measure; it sends, with -R the listener does.
+With --rendezvous, where both dial, the end that has -R receives, and the other one sends and says what to measure.
 
 The table goes to standard error; --json gives the same as events on standard output. The connection is plain.
 perf --listen serves one test; with -k any number, side by side, until a signal. The processor time is that of the
@@ -40,6 +41,7 @@ whole process.
 	describe(cmd, `
 udtcp perf [flags] --listen[=[HOST]:PORT]
 udtcp perf [flags] HOST[:PORT]
+udtcp perf [flags] --rendezvous --bind :PORT HOST[:PORT]
 udtcp perf [flags] --emulate PATH`, `
 udtcp perf --listen -k
 udtcp perf HOST
@@ -50,16 +52,21 @@ udtcp perf --emulate rate=500Mbit,rtt=100ms,loss=0.1%`,
 	f := cmd.Flags()
 	f.VarP(newDurationValue(&o.time, ""), "time", "t", "how long to send (default 10s, or with -n until that is sent)")
 	f.VarP(newSizeValue(&o.bytes, ""), "bytes", "n", "how much to send, all streams together")
-	f.BoolVarP(&o.reverse, "reverse", "R", false, "the listener sends")
+	f.BoolVarP(&o.reverse, "reverse", "R", false, "the listener sends; with --rendezvous the other end")
 	f.IntVar(&o.streams, "streams", 1, "`N` connections at once")
 	f.Var(&o.emulate, "emulate", "both ends here, over a simulated link: rate=500Mbit,rtt=100ms,loss=0.1%")
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of tests until a signal")
-	addLater(cmd, "secure", "rendezvous", "identity=", "peer=")
+	addLater(cmd, "secure", "identity=", "peer=")
 	addNoCompat(cmd)
 	a.command(cmd, &o.commonOptions, func() bool { return false }, func(ctx context.Context, args []string) error {
 		if o.listen.set && (o.time != 0 || o.bytes != 0 || o.reverse || o.streams != 1) {
 			return usageError("-t, -n, -R and --streams are for the end that dials")
+		}
+		if o.rendezvous {
+			if err := o.checkMeeting(); err != nil {
+				return err
+			}
 		}
 		return runPerf(ctx, a, o, args)
 	})
@@ -79,6 +86,9 @@ func runPerf(ctx context.Context, a *app, o *perfOptions, args []string) error {
 	}
 	if err := o.settle(); err != nil {
 		return err
+	}
+	if o.rendezvous {
+		return meetPerf(ctx, a, o, ep.remote)
 	}
 	if o.bind != "" && o.streams > 1 {
 		if b, err := parseLocal(o.bind, 0); err == nil && b.port != 0 {
@@ -115,14 +125,20 @@ func measurePerf(ctx context.Context, a *app, o *perfOptions, remote address) er
 	return err
 }
 
-// dialPerf opens all streams of a test and waits for the listener's word to begin.
-func dialPerf(ctx context.Context, a *app, o *perfOptions, remote address) (*perfTest, error) {
-	hello := perfHello{
+// hello asks for what the options want, in each stream.
+func (o *perfOptions) hello() perfHello {
+	h := perfHello{
 		streams: o.streams, reverse: o.reverse, time: o.time,
 		// Four times as often as we show, so that what we show is fresh.
 		every: min(max(o.interval/4, 10*time.Millisecond), time.Second),
 	}
-	_, _ = rand.Read(hello.id[:]) // never fails
+	_, _ = rand.Read(h.id[:]) // never fails
+	return h
+}
+
+// dialPerf opens all streams of a test and waits for the listener's word to begin.
+func dialPerf(ctx context.Context, a *app, o *perfOptions, remote address) (*perfTest, error) {
+	hello := o.hello()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	t := &perfTest{streams: make([]*perfStream, o.streams), emulated: o.emulate.text}

@@ -12,10 +12,17 @@ import (
 //
 //	dialler  → listener  hello: what to measure, and which stream of which test this is
 //	listener → dialler   answer: go, or why not
+//
+// or, where both have dialled,
+//
+//	each     → the other hello, which both send before they read; one of them asks the other to send
+//
+// and then
+//
 //	sender   → receiver  data records …, one end record with what was sent
 //	receiver → sender    report records while it runs …, one final record with what arrived
 //
-// The sender is the dialler, with -R the listener. UDT cannot close one direction, so that the end is a record and not
+// The sender is the dialler, with -R the listener; in a rendezvous it is the end without -R, whose hello counts. UDT cannot close one direction, so that the end is a record and not
 // the end of the stream. A record is a type, its length in 7 bytes, and its body.
 const (
 	perfMagic     = "udtperf1" // the last character is the version

@@ -42,6 +42,7 @@ inside a tunnel; --insecure says that you know and silences the warning.`,
 	describe(cmd, `
 udtcp recv [flags] --listen[=[HOST]:PORT]
 udtcp recv [flags] HOST[:PORT]
+udtcp recv [flags] --rendezvous --bind :PORT HOST[:PORT]
 udtcp recv [flags] --compat sendfile HOST[:PORT] NAME`, `
 udtcp recv --listen
 udtcp recv --listen :7000 -o /srv/incoming/

@@ -145,6 +145,9 @@ func (a *app) command(cmd *cobra.Command, o *commonOptions, payload func() bool,
 		if err == nil {
 			err = refuseLater(cmd)
 		}
+		if o.rendezvous && !cmd.Flags().Changed("connect-timeout") {
+			o.connectTimeout = rendezvousTimeout
+		}
 		if err == nil {
 			err = o.check()
 		}

@@ -109,10 +109,10 @@ func TestUsageErrors(t *testing.T) {
 // What the contract has and this version has not is refused by name, by flag and by variable alike.
 func TestLaterFlags(t *testing.T) {
 	for cmd, flags := range map[string]string{
-		"send": "--no-resume --verify --links --rendezvous --identity=x --peer=x",
-		"recv": "--no-resume --verify --rendezvous --identity=x --peer=x --max-sessions=3",
-		"cat":  "--message --size=5 --ttl=1s --unordered --null --rendezvous --secure --identity=x",
-		"perf": "--secure --rendezvous --identity=x",
+		"send": "--no-resume --verify --links --identity=x --peer=x",
+		"recv": "--no-resume --verify --identity=x --peer=x --max-sessions=3",
+		"cat":  "--message --size=5 --ttl=1s --unordered --null --secure --identity=x",
+		"perf": "--secure --identity=x",
 	} {
 		for _, flag := range strings.Fields(flags) {
 			p := run(t, procOptions{}, cmd, flag, "host", "file")

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	run CODE [OPTIONS] ARGS...      run udtcp and check its exit status
 //	start NAME [OPTIONS] ARGS...    start udtcp; OPTIONS are -in FILE for its standard input (-in pipe: open until
 //	                                `eof NAME`) and -out FILE for its standard output (-out closed: a pipe that nobody reads)
+//	ports VAR...                    put UDP ports that nobody has into the variables
 //	listening NAME VAR              wait until NAME listens and put its port into the variable
 //	sees NAME PATTERN               wait until standard error or output of NAME matches
 //	sig NAME INT|TERM|KILL          send a signal
@@ -54,7 +55,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"run": cmdRun, "start": cmdStart, "listening": cmdListening, "sees": cmdSees, "sig": cmdSig, "eof": cmdEOF, "ends": cmdEnds,
+			"run": cmdRun, "start": cmdStart, "ports": cmdPorts, "listening": cmdListening, "sees": cmdSees, "sig": cmdSig, "eof": cmdEOF, "ends": cmdEnds,
 			"end": cmdEnd, "gen": cmdGen, "same": cmdSame, "tmpfs": cmdTmpfs,
 		},
 		Condition: func(cond string) (bool, error) {
@@ -218,6 +219,23 @@ func (p *scriptProcess) await(ts *testscript.TestScript, pattern string) []strin
 func cmdListening(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2, "listening NAME VAR")
 	ts.Setenv(args[1], scriptProc(ts, args[0]).await(ts, `(?:listening on |"address":")\S+:(\d+)["\n]`)[1])
+}
+
+// cmdPorts holds all ports at once, so that they differ, and then lets them go.
+func cmdPorts(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 1, "ports VAR...")
+	held := make([]*net.UDPConn, len(args))
+	for i, name := range args {
+		c, err := net.ListenUDP("udp", nil) // IPv4 and IPv6
+		ts.Check(err)
+		held[i] = c
+		_, port, err := net.SplitHostPort(c.LocalAddr().String())
+		ts.Check(err)
+		ts.Setenv(name, port)
+	}
+	for _, c := range held {
+		ts.Check(c.Close())
+	}
 }
 
 func cmdSees(ts *testscript.TestScript, neg bool, args []string) {

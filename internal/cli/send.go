@@ -26,7 +26,7 @@ type fileOptions struct {
 }
 
 // laterFileFlags are the flags of files that resume and encryption will bring.
-var laterFileFlags = []string{"no-resume", "verify", "links", "rendezvous", "identity=", "peer="}
+var laterFileFlags = []string{"no-resume", "verify", "links", "identity=", "peer="}
 
 func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f := cmd.Flags()
@@ -88,6 +88,7 @@ inside a tunnel; --insecure says that you know and silences the warning.`,
 	describe(cmd, `
 udtcp send [flags] HOST[:PORT] PATH...
 udtcp send [flags] --listen[=[HOST]:PORT] PATH...
+udtcp send [flags] --rendezvous --bind :PORT HOST[:PORT] PATH...
 udtcp send [flags] --listen[=[HOST]:PORT] --compat sendfile FILE...`, `
 udtcp send backup.example.org photos/ notes.txt
 udtcp send --exclude '*.o' --exclude .git/ HOST src
@@ -95,6 +96,7 @@ find . -newer stamp -type f -print0 | udtcp send -0 --files-from - HOST
 udtcp send --bwlimit 800Mbit [2001:db8::7]:7000 disk.img
 tar c . | udtcp send HOST -
 udtcp send --listen :7000 disk.img          the receiver dials: udtcp recv HOST:7000
+udtcp send --rendezvous --bind :9000 HOST:9000 disk.img    both dial: udtcp recv --rendezvous --bind :9000 THIS:9000
 udtcp send -k --listen --compat sendfile disk.img    UDT4's 'recvfile HOST 9000 disk.img COPY' fetches it`, transferStatuses)
 	addChooseFlags(cmd, &o.chooseOptions)
 	addFileFlags(cmd, &o.fileOptions)
