@@ -48,6 +48,7 @@ var notCompat = map[string]string{
 	"preserve":    "it carries neither mode nor time",
 	"no-preserve": "it carries neither mode nor time",
 	"checksum":    "it has no digests",
+	"links":       "it knows files alone",
 	"exclude":     "it serves the files named",
 	"files-from":  "it serves the files named",
 	"null":        "it serves the files named",

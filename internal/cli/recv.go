@@ -59,7 +59,7 @@ udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'send
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of senders until a signal")
 	addChosenThere(cmd)
-	addLater(cmd, append([]string{"max-sessions="}, laterFileFlags...)...)
+	addLater(cmd, laterFileFlags...)
 	a.command(cmd, &o.commonOptions, func() bool { return o.output == "-" }, func(ctx context.Context, args []string) error {
 		if f.Changed("max-size") && o.maxSize == 0 {
 			return usageError("--max-size must be more than 0")
@@ -81,7 +81,7 @@ udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'send
 
 // destination is where to put what comes, by the flags.
 func (o *recvOptions) destination(a *app) (ro transfer.RecvOptions, stdout bool) {
-	ro = transfer.RecvOptions{Overwrite: o.overwrite, MaxSize: o.maxSize, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software()}
+	ro = transfer.RecvOptions{Overwrite: o.overwrite, MaxSize: o.maxSize, Links: o.links, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software()}
 	if ro.Dir, ro.File, stdout = transfer.Destination(o.output); stdout {
 		ro.Stdout = a.env.Stdout
 	}

@@ -22,11 +22,11 @@ type fileOptions struct {
 	preserve, noPreserve bool
 	digest               digestValue
 	compat               compatValue
-	checksum             bool
+	checksum, links      bool
 }
 
 // laterFileFlags are the flags of files that resume and encryption will bring.
-var laterFileFlags = []string{"no-resume", "verify", "links", "identity=", "peer="}
+var laterFileFlags = []string{"no-resume", "verify", "identity=", "peer="}
 
 func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f := cmd.Flags()
@@ -35,6 +35,7 @@ func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f.BoolVarP(&o.preserve, "preserve", "p", true, "keep mode and modification time")
 	f.BoolVar(&o.noPreserve, "no-preserve", false, "do not keep them")
 	f.BoolVarP(&o.checksum, "checksum", "c", false, "compare digests, not size and time, to tell what is there already")
+	f.BoolVar(&o.links, "links", false, "keep symbolic links that stay inside the directory sent; needed at both ends")
 	f.Var(&o.digest, "digest", "digest to print: blake3 or sha256")
 	f.Var(&o.compat, "compat", "sendfile: speak with UDT4's own programs; neither verified nor encrypted")
 }
@@ -136,7 +137,7 @@ func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []
 		return usageError("standard input can be sent once: -k and - exclude each other")
 	}
 	so := transfer.SendOptions{
-		Paths: paths, Stdin: a.env.Stdin, Preserve: preserve, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software(),
+		Paths: paths, Stdin: a.env.Stdin, Preserve: preserve, Links: o.links, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software(),
 	}
 	if err := o.choose(a, &so); err != nil {
 		return err

@@ -72,7 +72,7 @@ func (c *committer) commit(batch []*inbound) error {
 // receipt is called for each entry in order, when it and all before it are durable.
 func (c *committer) receipt(e *inbound) error {
 	switch e.Kind {
-	case entryDir:
+	case entryDir, entryLink:
 		return nil
 	case entryLeave:
 		return c.r.sink.leave(e.opened)

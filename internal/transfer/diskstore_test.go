@@ -59,6 +59,13 @@ func (s *diskStore) setDir(dir string, perm fs.FileMode, mtime time.Time) error 
 	return nil
 }
 
+func (s *diskStore) resolve(path string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.find(path)
+	return err
+}
+
 func (s *diskStore) free() (int64, bool) { return math.MaxInt64, true }
 
 func (s *diskStore) syncAll() (bool, error) {
@@ -171,6 +178,15 @@ func (f *diskFolder) remove(name string) error {
 	}
 	f.s.do(step{kind: stepUnlink, node: f.number, name: name, child: number})
 	return nil
+}
+
+// No transfer to a disk has symbolic links.
+func (f *diskFolder) symlink(_, name string) error {
+	return &fs.PathError{Op: "symlink", Path: name, Err: syscall.ENOTSUP}
+}
+
+func (f *diskFolder) readlink(name string) (string, error) {
+	return "", &fs.PathError{Op: "readlink", Path: name, Err: syscall.EINVAL}
 }
 
 func (f *diskFolder) setTime(name string, mtime time.Time) error {

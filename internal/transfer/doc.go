@@ -42,6 +42,9 @@
 // any time; so does the sender. Either tells the other what kind of failure it was and in which file, but no path of its
 // machine.
 //
+// If both have the feature "links", which each has only if its user wants it, symbolic links come as link frames among
+// the entries (link.go says which may).
+//
 // # Frames
 //
 // All numbers are big-endian.
@@ -61,12 +64,11 @@
 // asked for again: up to four times, and up to 64 chunks at a time.
 //
 //	0x01 hello  0x02 fail
-//	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye  0x19 ask
+//	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye  0x18 link  0x19 ask
 //	0x20 receipt  0x21 taken  0x22 again  0x23 done  0x25 skip
 //
-// Spoken for: 0x03 ping; 0x17 hole (a sparse file's run of zeros), 0x18 link (a symbolic link); 0x24 have (what the
-// receiver kept of a file: where to go on). In the hello, keys 11 to 15:
-// session identity, attempt, how long the sender keeps trying, what was kept, offset to go on from. A feature that
+// Spoken for: 0x03 ping; 0x17 hole (a sparse file's run of zeros); 0x24 have (what the receiver kept of a file: where to
+// go on). In the hello, keys 11 to 15: session identity, attempt, how long the sender keeps trying, what was kept, offset to go on from. A feature that
 // changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
 // cannot do without is named in its needs. Keys of a body that are not known are passed over.
 //

@@ -23,6 +23,7 @@ const (
 	frameDirEnd  frameType = 0x14
 	frameEnd     frameType = 0x15
 	frameBye     frameType = 0x16
+	frameLink    frameType = 0x18
 	frameAsk     frameType = 0x19
 
 	frameReceipt frameType = 0x20
@@ -34,7 +35,7 @@ const (
 
 var frameNames = map[frameType]string{
 	frameHello: "hello", frameFail: "fail", frameOffer: "offer", frameEntry: "entry", frameData: "data",
-	frameFileEnd: "file end", frameDirEnd: "directory end", frameEnd: "end", frameBye: "bye", frameAsk: "ask",
+	frameFileEnd: "file end", frameDirEnd: "directory end", frameEnd: "end", frameBye: "bye", frameLink: "link", frameAsk: "ask",
 	frameReceipt: "receipt", frameTaken: "taken", frameAgain: "again", frameDone: "done", frameSkip: "skip",
 }
 

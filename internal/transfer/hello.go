@@ -38,10 +38,12 @@ const (
 	outstanding = 4096 // entries the sender may be ahead of the receipts
 )
 
-// featureSkip is to ask ahead which files need not come.
-const featureSkip = "skip"
+const (
+	featureSkip  = "skip"  // to ask ahead which files need not come
+	featureLinks = "links" // to keep symbolic links; named only by an end whose user wants it
+)
 
-// features this version has. Later ones: "resume", "reconnect", "sparse", "links".
+// features this version has. Later ones: "resume", "reconnect", "sparse".
 var features = []string{"again", "sha256", featureSkip, "stream", "tree"}
 
 func (b *helloBody) check() error {
@@ -64,6 +66,7 @@ type terms struct {
 	outstanding int  // most entries without receipt
 	ordered     bool // the receiver writes to a pipe
 	skip        bool // the sender may ask ahead which files are there
+	links       bool // symbolic links are kept
 	software    string
 }
 
@@ -123,6 +126,7 @@ func agree(own, peer *helloBody) (terms, error) {
 	t.ordered = recv.Ordered
 	both := func(f string) bool { return slices.Contains(send.Features, f) && slices.Contains(recv.Features, f) }
 	t.skip = both(featureSkip) && !t.ordered
+	t.links = both(featureLinks) && !t.ordered
 	return t, nil
 }
 
@@ -138,3 +142,6 @@ func ownHello(role string, d Digest, software string) *helloBody {
 	}
 	return b
 }
+
+// can adds a feature that not every transfer has.
+func (b *helloBody) can(feature string) { b.Features = append(slices.Clone(b.Features), feature) }

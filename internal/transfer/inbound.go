@@ -13,6 +13,7 @@ type inbound struct {
 	end    *fileEndBody // of a file: set by the reader before it passes on the last of it
 	part   *part        // of a file, in the file sink
 	there  *standing    // of a file that need not come
+	target string       // of a symbolic link
 
 	lane laneState // of a large file or a stream
 	done bool      // under ledger.mu

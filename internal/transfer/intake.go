@@ -23,7 +23,7 @@ func (s stage) String() string { return stageNames[s] }
 // may come at any but the last.
 var expected = map[stage][]frameType{
 	stageOffer:   {frameOffer},
-	stageBetween: {frameOffer, frameEntry, frameDirEnd, frameEnd},
+	stageBetween: {frameOffer, frameEntry, frameLink, frameDirEnd, frameEnd},
 	stageInside:  {frameData, frameFileEnd},
 	stageEnded:   {frameBye},
 }
@@ -58,6 +58,8 @@ func (in *intake) handle(h header, body []byte) (last bool, err error) {
 		err = in.offer(body)
 	case frameEntry:
 		err = in.entry(body)
+	case frameLink:
+		err = in.link(body)
 	case frameData:
 		err = in.data(h, body)
 	case frameFileEnd:
@@ -140,7 +142,7 @@ func (in *intake) place(e *inbound) error {
 	switch {
 	case one && in.last > 0:
 		return damaged("a second entry in an offer of one")
-	case (in.shape == shapeStream) != (e.Kind == entryStream), one && e.Kind == entryDir:
+	case (in.shape == shapeStream) != (e.Kind == entryStream), one && e.Kind != entryFile && e.Kind != entryStream:
 		return damaged("an entry that was not offered")
 	}
 	if e.Kind == entryStream {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What an entry is.
+// What an entry is. (entryLink and entryLeave have frames of their own.)
 const (
 	entryFile   = 0
 	entryDir    = 1

@@ -34,6 +34,7 @@ type SendOptions struct {
 	Exclude  []string  // patterns of what to leave out: see the command's help, or type globs
 	Stdin    io.Reader // what "-" reads; a SetReadDeadline method is used to end a blocked Read on failure
 	Preserve bool      // send mode and modification time
+	Links    bool      // send symbolic links in directories as links, if the receiver keeps them; otherwise they are skipped
 	Checksum bool      // compare digests, where size and time would do, to tell whether the receiver has a file
 	Digest   Digest    // digest to report; empty is BLAKE3
 	Software string    // own name and version for the peer's messages, "udtcp 1.2"; may be empty
@@ -55,6 +56,7 @@ type RecvOptions struct {
 
 	Overwrite bool   // replace existing files, each atomically; otherwise they are refused
 	Preserve  bool   // apply mode (permission bits only) and modification time
+	Links     bool   // keep symbolic links whose targets stay inside what is sent; directories must then be real ones here
 	Checksum  bool   // as in SendOptions
 	MaxSize   int64  // most bytes to accept in all; 0 is no limit
 	Digest    Digest // digest to report; empty is BLAKE3

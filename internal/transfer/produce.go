@@ -14,7 +14,7 @@ const countPatience = time.Second
 // count works out the totals.
 func (s *sender) count() {
 	var t totals
-	w := &walker{o: &s.o, stop: s.stop, visit: func(e *outbound) error {
+	w := &walker{o: &s.o, stop: s.stop, keep: "they are not counted", visit: func(e *outbound) error {
 		t.add(e)
 		return nil
 	}}
@@ -58,6 +58,11 @@ func (s *sender) entry(e *outbound) error {
 	switch e.Kind {
 	case entryStream:
 		return s.stream(e)
+	case entryLink:
+		if !s.backlog.add(e, s.stop) {
+			return errOver
+		}
+		return s.push(parcel{e: e, kind: frameLink, ctl: &linkBody{ID: e.ID, Name: e.Name, Target: e.target}})
 	case entryFile:
 		if there, err := s.spared(e); there || err != nil {
 			return err

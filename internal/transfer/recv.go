@@ -62,6 +62,9 @@ func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open f
 	}
 	r.result.DigestAlgorithm = digest
 	own := ownHello(roleRecv, digest, o.Software)
+	if o.Links {
+		own.can(featureLinks)
+	}
 	own.Ordered = o.Stdout != nil
 	if err != nil {
 		r.end(err) // the sender is to know why

@@ -15,7 +15,11 @@ type found struct {
 // scout is the goroutine that walks ahead of the producer and asks, where the receiver answers, which files are there.
 func (s *sender) scout() {
 	asks := uint64(0)
-	w := &walker{o: &s.o, stop: s.stop, say: s.notes.message, visit: func(e *outbound) error {
+	keep := linksNotWanted(s.o.Links)
+	if keep == "" && !s.terms.links {
+		keep = "the receiver does not keep symbolic links, it runs without --links"
+	}
+	w := &walker{o: &s.o, stop: s.stop, say: s.notes.message, keep: keep, visit: func(e *outbound) error {
 		var ask *askBody
 		if s.terms.skip && e.Kind == entryFile {
 			asks++

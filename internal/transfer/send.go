@@ -85,7 +85,11 @@ func Send(ctx context.Context, conn io.ReadWriteCloser, o SendOptions) (Result, 
 		s.end(err) // the receiver is to know why
 	}
 	undo := s.watch(ctx)
-	s.run(ownHello(roleSend, digest, o.Software))
+	own := ownHello(roleSend, digest, o.Software)
+	if o.Links {
+		own.can(featureLinks)
+	}
+	s.run(own)
 	s.part()
 	undo()
 	s.result.Elapsed = time.Since(begin)

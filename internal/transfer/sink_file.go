@@ -96,6 +96,9 @@ func (s *fileSink) open(e *inbound) error {
 			return s.r.fault("make directory", e, err)
 		}
 		e.made = made
+		if !made && s.r.terms.links {
+			return s.realDir(e)
+		}
 	}
 	return nil
 }
@@ -177,7 +180,12 @@ func (s *fileSink) commit(batch []*inbound) error {
 				return s.r.fault("rename to", e, err)
 			}
 		}
-		if e.part != nil || e.made || s.unsure(e) {
+		if e.Kind == entryLink {
+			if err := s.link(e); err != nil {
+				return err
+			}
+		}
+		if e.part != nil || e.made || e.Kind == entryLink || s.unsure(e) {
 			dirs[e.dir] = e
 		}
 	}

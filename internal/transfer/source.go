@@ -121,6 +121,7 @@ type outbound struct {
 	entryBody
 	path   string      // relative path there; "-" if it is a stream
 	from   string      // path here
+	target string      // of a symbolic link
 	info   fs.FileInfo // as the walk found it; of a file, from its opening on, as it was then
 	end    fileEndBody // of a file or stream: the sealer fills it in
 	digest *fileDigest // the sealer's own

@@ -16,6 +16,9 @@ type store interface {
 	mkdir(dir string, perm fs.FileMode) (made bool, err error)
 	// setDir gives a directory its permission bits and time; a zero time leaves that alone.
 	setDir(dir string, perm fs.FileMode, mtime time.Time) error
+	// resolve follows a path, and every link on it, to its end. The error is fs.ErrNotExist, ENOTDIR or ELOOP where it ends
+	// before that inside, and another where it leads out.
+	resolve(path string) error
 	// free is the room left, in bytes; ok is false when the system does not say.
 	free() (n int64, ok bool)
 	// syncAll makes everything written so far to the folders that say covered() durable, in one go. ok is false when
@@ -36,6 +39,9 @@ type folder interface {
 	// publish gives a part file its final name. Without replace it fails with fs.ErrExist if that is taken.
 	publish(part, name string, replace bool) error
 	remove(name string) error
+	// symlink makes a symbolic link. It fails with fs.ErrExist if the name is taken. readlink gives its target.
+	symlink(target, name string) error
+	readlink(name string) (string, error)
 	// setTime sets a modification time.
 	setTime(name string, mtime time.Time) error
 	// there is an error if the directory's path does not lead to it any more.

@@ -124,6 +124,11 @@ func (s *osStore) setDir(dir string, perm fs.FileMode, mtime time.Time) error {
 	return f.Chmod(perm)
 }
 
+func (s *osStore) resolve(path string) error {
+	_, err := s.root.Stat(path)
+	return err
+}
+
 func (s *osStore) free() (int64, bool) { return freeSpace(s.self) }
 
 func (s *osStore) syncAll() (bool, error) {
@@ -262,6 +267,10 @@ func (f *osFolder) publish(part, name string, replace bool) error {
 }
 
 func (f *osFolder) remove(name string) error { return f.root.Remove(name) }
+
+func (f *osFolder) symlink(target, name string) error { return f.root.Symlink(target, name) }
+
+func (f *osFolder) readlink(name string) (string, error) { return f.root.Readlink(name) }
 
 func (f *osFolder) setTime(name string, mtime time.Time) error {
 	return f.root.Chtimes(name, time.Time{}, mtime)

@@ -16,7 +16,8 @@ type walker struct {
 	o     *SendOptions
 	stop  <-chan struct{}
 	say   func(line string)       // told of what is passed over; may be nil
-	visit func(e *outbound) error // gets each directory, directory's end, file and stream
+	visit func(e *outbound) error // gets each directory, directory's end, file, stream and symbolic link
+	keep  string                  // why symbolic links are not sent; "" if they are
 
 	out   globs
 	below int         // length of what comes before a path below the named argument
@@ -50,16 +51,17 @@ func (w *walker) source(src source) error {
 	name := dirs[len(dirs)-1]
 	dirs = dirs[:len(dirs)-1]
 	w.below = len(src.name) + 1
+	dir := strings.Join(dirs, "/")
 	if src.listed {
 		w.below = 0
-		if w.passOver(src.from, src.info.Mode().Type(), name) {
+		if w.passOver(src.from, dir, name, src.info.Mode().Type()) {
 			return nil
 		}
 	}
 	if err := w.within(src.base, dirs); err != nil {
 		return err
 	}
-	return w.one(src.from, strings.Join(dirs, "/"), name, src.info, len(dirs)+1)
+	return w.one(src.from, dir, name, src.info, len(dirs)+1)
 }
 
 // within opens and closes directories so that those named are open, and no others.
@@ -98,6 +100,9 @@ func (w *walker) one(from, dir, name string, info fs.FileInfo, depth int) error 
 		if len(e.path) > maxPath {
 			return refused(from, e.path, "its path is too long", "send a part of the tree")
 		}
+		if info.Mode().Type() == fs.ModeSymlink {
+			return w.link(e, dir)
+		}
 		return w.visit(e)
 	}
 	e, err := w.enter(from, dir, name, info, depth)
@@ -118,6 +123,19 @@ func newOutbound(kind uint8, from, dir, name string, info fs.FileInfo) *outbound
 		e.Size = info.Size()
 	}
 	return e
+}
+
+// link visits a symbolic link.
+func (w *walker) link(e *outbound, dir string) error {
+	target, err := os.Readlink(e.from)
+	if err != nil {
+		return localIO("read symbolic link", e.from, e.path, err)
+	}
+	e.Kind, e.Size, e.target = entryLink, 0, filepath.ToSlash(target)
+	if fault := linkFault(dir, e.target); fault != "" {
+		return e.changedError() // it was another a moment ago
+	}
+	return w.visit(e)
 }
 
 func (w *walker) enter(from, dir, name string, info fs.FileInfo, depth int) (*outbound, error) {
@@ -157,7 +175,7 @@ func (w *walker) child(in, dir string, de fs.DirEntry, depth int) error {
 	if w.out.match(joinPath(dir, name)[w.below:], name, de.IsDir()) {
 		return nil
 	}
-	if w.passOver(from, de.Type(), name) {
+	if w.passOver(from, dir, name, de.Type()) {
 		return nil
 	}
 	if fault := nameFault(name); fault != "" {
@@ -171,11 +189,20 @@ func (w *walker) child(in, dir string, de fs.DirEntry, depth int) error {
 }
 
 // passOver tells whether a thing in a tree is none to send, and says so.
-func (w *walker) passOver(from string, t fs.FileMode, name string) bool {
+func (w *walker) passOver(from, dir, name string, t fs.FileMode) bool {
 	why := ""
 	switch {
-	case t&fs.ModeSymlink != 0:
-		why = "symbolic links are not copied"
+	case t == fs.ModeSymlink:
+		if why = w.keep; why != "" {
+			break
+		}
+		target, err := os.Readlink(from)
+		if err != nil {
+			return false // sending it will say what is wrong
+		}
+		if why = linkFault(dir, filepath.ToSlash(target)); why == "" {
+			return false
+		}
 	case !t.IsRegular() && !t.IsDir():
 		why = "it is neither a file nor a directory"
 	case reserved(name):
@@ -230,6 +257,14 @@ func (t *totals) add(e *outbound) {
 	}
 }
 
+// linksNotWanted is the reason for walker.keep that this end's user has, if any.
+func linksNotWanted(wanted bool) string {
+	if wanted {
+		return ""
+	}
+	return "symbolic links are copied only with --links"
+}
+
 // Plan goes through what Send would send, without a connection and without opening files: OnFile is told of each file,
 // without its digest, and OnMessage of what is passed over. The error is that with which Send would end before long.
 func Plan(o SendOptions, stop <-chan struct{}) (Result, error) {
@@ -239,7 +274,7 @@ func Plan(o SendOptions, stop <-chan struct{}) (Result, error) {
 	}
 	told := notes{onFile: o.OnFile, onMessage: o.OnMessage}
 	var t totals
-	w := &walker{o: &o, stop: stop, say: told.message, visit: func(e *outbound) error {
+	w := &walker{o: &o, stop: stop, say: told.message, keep: linksNotWanted(o.Links), visit: func(e *outbound) error {
 		t.add(e)
 		if e.Kind == entryFile {
 			told.file(FileDone{Name: e.path, Size: e.Size})
