@@ -30,6 +30,7 @@ type commonOptions struct {
 	rendezvous              bool
 	listen                  listenValue
 	keepOpen                bool // only where the command has -k
+	maxSessions             int  // likewise: the most to serve at once
 	insecure                bool
 
 	drain bool // not a flag: closing waits for as long as the connection lives
@@ -76,6 +77,7 @@ func addCommonFlags(cmd *cobra.Command, o *commonOptions) {
 // addKeepOpen gives cmd -k.
 func addKeepOpen(f *pflag.FlagSet, o *commonOptions, usage string) {
 	f.BoolVarP(&o.keepOpen, "keep-open", "k", false, usage)
+	f.IntVar(&o.maxSessions, "max-sessions", defaultSessions, "with -k: serve at most `N` at once, others wait")
 }
 
 // check looks for what pflag cannot see.
@@ -101,6 +103,8 @@ func (o *commonOptions) check() error {
 		return usageError("--rendezvous dials the one peer that dials here: leave out --listen and -k")
 	case o.keepOpen && !o.listen.set:
 		return usageError("-k needs --listen")
+	case o.keepOpen && o.maxSessions < 1:
+		return usageError("--max-sessions must be 1 or more")
 	}
 	if o.bind != "" {
 		if _, err := parseLocal(o.bind, 0); err != nil {

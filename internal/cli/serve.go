@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// maxSessions is how many peers -k serves at once. More wait in the listener's backlog.
-const maxSessions = 64
+// defaultSessions is how many peers -k serves at once. More wait in the listener's backlog.
+const defaultSessions = 64
 
 // listen opens the listener and tells where it is.
 func (a *app) listen(o *commonOptions, local address) (listener, error) {
@@ -39,9 +39,9 @@ func accept(ctx context.Context, lis listener) (link, error) {
 	return nil, fail(exitNoLink, "", "waiting for a peer: %w", err)
 }
 
-// serve hands every peer that comes to handle, side by side, until the first signal. Then it takes no more, lets those
+// serve hands every peer that comes to handle, most of them side by side, until the first signal. Then it takes no more, lets those
 // that are there finish, and returns nil. handle reports each peer's outcome itself.
-func (a *app) serve(ctx context.Context, lis listener, handle func(ctx context.Context, l link)) error {
+func (a *app) serve(ctx context.Context, lis listener, most int, handle func(ctx context.Context, l link)) error {
 	drained := a.signals.drain()
 	done := make(chan struct{})
 	var watch, sessions sync.WaitGroup
@@ -54,7 +54,7 @@ func (a *app) serve(ctx context.Context, lis listener, handle func(ctx context.C
 		}
 		_ = lis.Close() // ends Accept; what was accepted lives on
 	})
-	slots := make(chan struct{}, maxSessions)
+	slots := make(chan struct{}, most)
 	var err error
 	for {
 		slots <- struct{}{}

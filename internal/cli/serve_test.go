@@ -90,3 +90,44 @@ func TestSendKeepOpen(t *testing.T) {
 		t.Errorf("%d outcomes: %s", c, s.stderr)
 	}
 }
+
+// -k serves as many at once as --max-sessions says; who comes after them waits and is served then.
+func TestMaxSessions(t *testing.T) {
+	for most, want := range map[string]string{"1": "listening connected file end connected file end", "2": "listening connected connected file end file end"} {
+		n, dir := newMemNet(), t.TempDir()
+		data := strings.Repeat("0123456789abcdef", 1<<18)
+		s := start(t, procOptions{net: n}, "send", "-k", "--max-sessions", most, "--json", "--interval", "1h", "--listen", ":0", writeFile(t, dir, "big", []byte(data)))
+		to := "127.0.0.1:" + s.listening()
+		reader, out := io.Pipe()
+		first := start(t, procOptions{net: n, stdout: out}, "recv", "-o", "-", to)
+		if _, err := io.ReadFull(reader, make([]byte, 1000)); err != nil { // and no more: it is being served
+			t.Fatal(err)
+		}
+		second := start(t, procOptions{net: n}, "recv", "-v", "-o", "-", to)
+		if most == "2" {
+			second.ends(0) // beside the first
+		} else {
+			second.stderr.await("connected to", second.done)
+		}
+		rest := make(chan error)
+		go func() {
+			_, err := io.Copy(io.Discard, reader)
+			rest <- err
+		}()
+		first.ends(0)
+		second.ends(0)
+		out.Close()
+		if err := <-rest; err != nil {
+			t.Error(err)
+		}
+		s.signals <- syscall.SIGTERM
+		s.ends(0)
+		var order []string
+		for _, ev := range events(t, s.stdout.String()) {
+			order = append(order, ev["event"].(string))
+		}
+		if got := strings.Join(order, " "); got != want+" end" {
+			t.Errorf("at most %s: %s", most, got)
+		}
+	}
+}

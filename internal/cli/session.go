@@ -50,7 +50,7 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 		return err
 	}
 	var mu sync.Mutex
-	return a.serve(ctx, lis, func(ctx context.Context, l link) {
+	return a.serve(ctx, lis, c.o.maxSessions, func(ctx context.Context, l link) {
 		peer := l.RemoteAddr().String()
 		out, err := c.session(ctx, a, l, peer)
 		v := judge(err)
