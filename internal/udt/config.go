@@ -31,12 +31,24 @@ const (
 // UDT reckons with.
 const ipv6Extra = 20
 
+// SocketType is what a connection carries.
+type SocketType = proto.SocketType
+
+// Socket types.
+const (
+	Stream   = proto.Stream
+	Datagram = proto.Datagram // messages: see Conn.WriteMessage
+)
+
 // Config is how connections are to be: UDT's socket options. The zero value is
 // all defaults. Which field may be changed when is told at Endpoint.DialWith,
 // Endpoint.ListenWith and Conn.Configure; SNDTIMEO, RCVTIMEO and the
 // non-blocking modes are deadlines, and sockets share a port (REUSEADDR) by
 // being on one Endpoint.
 type Config struct {
+	// Type is what connections carry: Stream if zero, or Datagram, messages.
+	// Both ends' must be the same.
+	Type SocketType
 	// MSS is the most bytes of an IP packet, headers included (UDT_MSS), 96 to
 	// 65535; 1500 if zero. The smaller of both ends' counts.
 	MSS int
@@ -84,6 +96,7 @@ type Config struct {
 
 // withDefaults returns c with nothing left open.
 func (c Config) withDefaults() Config {
+	set(&c.Type, Stream)
 	set(&c.MSS, DefaultMSS)
 	set(&c.Window, DefaultWindow)
 	set(&c.SendBuffer, c.Window)
@@ -101,7 +114,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func set[T int | time.Duration](v *T, def T) {
+func set[T int | time.Duration | SocketType](v *T, def T) {
 	if *v == 0 {
 		*v = def
 	}
@@ -109,6 +122,9 @@ func set[T int | time.Duration](v *T, def T) {
 
 // check refuses what can't work.
 func (c Config) check() error {
+	if c.Type != Stream && c.Type != Datagram {
+		return fmt.Errorf("socket type %d: must be %d or %d", c.Type, Stream, Datagram)
+	}
 	if c.MSS < proto.MinMSS+ipv6Extra || c.MSS > proto.MaxMSS {
 		return fmt.Errorf("packet size %d: must be %d to %d bytes", c.MSS, proto.MinMSS+ipv6Extra, proto.MaxMSS)
 	}
@@ -167,7 +183,7 @@ func (c Config) proto(id uint32, remote netip.Addr) proto.Config {
 		window = min(window, max(minFlight, c.FlowWindow))
 	}
 	return proto.Config{
-		Type:           proto.Stream,
+		Type:           c.Type,
 		ID:             id,
 		ISN:            proto.Seq(isn() & proto.SeqMask),
 		MSS:            mss,

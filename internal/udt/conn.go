@@ -13,8 +13,10 @@ import (
 	"github.com/udtcp/udtcp/internal/udt/proto"
 )
 
-// Conn is a UDT stream. It is a net.Conn: all methods may be called from
-// several goroutines, and deadlines and Close end calls that wait.
+// Conn is a UDT connection: a stream, or of messages (Config.Type), which then
+// are read and written with methods of their own. It is a net.Conn: all methods
+// may be called from several goroutines, and deadlines and Close end calls that
+// wait.
 type Conn struct {
 	endpoint *Endpoint
 	remote   netip.AddrPort
@@ -100,6 +102,9 @@ func (c *Conn) changed() {
 // Read implements net.Conn. It returns io.EOF once the peer has closed in good
 // order and everything was read, and ErrConnLost if the connection broke.
 func (c *Conn) Read(p []byte) (int, error) {
+	if err := c.carries(Stream); err != nil {
+		return 0, c.fail("read", err)
+	}
 	if err := c.reading.enter(c.closing); err != nil {
 		return 0, c.fail("read", err)
 	}
@@ -184,6 +189,9 @@ func (l *load) fill(f *proto.Fill) int {
 
 // write puts all of l into the send buffer and returns how much it could.
 func (c *Conn) write(l load) (int, error) {
+	if err := c.carries(Stream); err != nil {
+		return 0, c.fail("write", err)
+	}
 	if err := c.writing.enter(c.closing); err != nil {
 		return 0, c.fail("write", err)
 	}
@@ -256,6 +264,12 @@ func (c *Conn) fail(op string, err error) error {
 		code = EINVSOCK
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		code = ETIMEOUT
+	case errors.Is(err, ErrStream):
+		code = ESTREAMILL
+	case errors.Is(err, ErrMessages):
+		code = EDGRAMILL
+	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrTruncated):
+		code = ELARGEMSG
 	}
 	return &Error{Code: code, Op: op, Addr: c.RemoteAddr(), Err: err}
 }

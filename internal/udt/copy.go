@@ -40,6 +40,9 @@ const (
 // and Close end ReadFrom when r returns. The count is what was written; an
 // error of r is returned as it is, one of the connection is an *Error.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
+	if err := c.carries(Stream); err != nil {
+		return 0, c.fail("write", err)
+	}
 	if v := Vectored(r); v != nil {
 		return c.readVectors(v)
 	}
@@ -128,6 +131,9 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 
 // writeTo is WriteTo until the peer has closed or out has got enough.
 func (c *Conn) writeTo(out gatherer) (int64, error) {
+	if err := c.carries(Stream); err != nil {
+		return 0, c.fail("read", err)
+	}
 	if err := c.reading.enter(c.closing); err != nil {
 		return 0, c.fail("read", err)
 	}

@@ -16,6 +16,7 @@ import (
 // or the peer takes none.
 type stalled struct {
 	name  string
+	typ   udt.SocketType
 	stall func(*testing.T, *udt.Conn)        // makes call block
 	call  func(*udt.Conn) (int, error)       // blocks
 	limit func(*udt.Conn, time.Time) error   // its deadline
@@ -51,6 +52,41 @@ func readAlong(_ *testing.T, server *udt.Conn) func() {
 		buf := make([]byte, 1<<16)
 		for {
 			if _, err := server.Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	return func() { server.Close(); <-done }
+}
+
+// fillUpWithMessages is fillUp on a connection for messages.
+func fillUpWithMessages(t *testing.T, c *udt.Conn) {
+	t.Helper()
+	if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; n++ {
+		err := c.WriteMessage(make([]byte, 1000), udt.MessageOptions{})
+		if err == nil && n < 1000 {
+			continue
+		}
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("the peer reads nothing: wrote %d, %v", n, err)
+		}
+		break
+	}
+	if err := c.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// readMessagesAlong is readAlong on a connection for messages.
+func readMessagesAlong(_ *testing.T, server *udt.Conn) func() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, err := server.ReadMessage(nil); err != nil && !errors.Is(err, udt.ErrTruncated) {
 				return
 			}
 		}
@@ -107,6 +143,26 @@ var stalledWays = []stalled{
 		name: "read vectors from", stall: fillUp, limit: (*udt.Conn).SetWriteDeadline, other: leaveReadingAlone, ease: readAlong,
 		call: func(c *udt.Conn) (int, error) { return readFrom(c, vectors{bytes.NewReader(make([]byte, 1<<20))}) },
 	},
+	{
+		name: "read message", typ: udt.Datagram,
+		stall: func(*testing.T, *udt.Conn) {},
+		call:  func(c *udt.Conn) (int, error) { return c.ReadMessage(make([]byte, 100)) },
+		limit: (*udt.Conn).SetReadDeadline,
+		other: func(c *udt.Conn) (int, error) { return 0, c.WriteMessage([]byte("x"), udt.MessageOptions{}) },
+		ease: func(t *testing.T, server *udt.Conn) func() {
+			if err := server.WriteMessage([]byte("data"), udt.MessageOptions{}); err != nil {
+				t.Error(err)
+			}
+			return func() {}
+		},
+	},
+	{
+		name: "write message", typ: udt.Datagram, stall: fillUpWithMessages, limit: (*udt.Conn).SetWriteDeadline,
+		other: leaveReadingAlone, ease: readMessagesAlong,
+		call: func(c *udt.Conn) (int, error) {
+			return 1, c.WriteMessage(make([]byte, c.MaxMessage()), udt.MessageOptions{})
+		},
+	},
 }
 
 // eachStalled runs a test of the client's blocked direction.
@@ -114,7 +170,9 @@ func eachStalled(t *testing.T, run func(t *testing.T, w stalled, client, server 
 	t.Helper()
 	for _, w := range stalledWays {
 		t.Run(w.name, func(t *testing.T) {
-			connected(t, simConfig{client: smallWindow, server: smallWindow}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
+			cfg := smallWindow
+			cfg.Type = w.typ
+			connected(t, simConfig{client: cfg, server: cfg}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
 				w.stall(t, client)
 				run(t, w, client, server)
 			})

@@ -17,6 +17,9 @@
 // address, TakeOver one of a socket that there is already. Config is UDT's
 // socket options; Conn.Configure changes those that may change at any time.
 //
+// With Config.Type Datagram connections carry messages: WriteMessage and
+// ReadMessage take the place of Write and Read.
+//
 // # How it works
 //
 // The protocol itself is package proto, which knows no time and no socket.

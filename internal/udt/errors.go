@@ -62,7 +62,8 @@ var (
 	// ErrNoServer: nobody answered the connection request in time.
 	ErrNoServer error = &cause{"no answer", os.ErrDeadlineExceeded}
 	// ErrRejected: the listener refused, for a full backlog, another socket
-	// type or another version.
+	// type or another version. ErrOtherType and ErrOtherVersion wrap it where
+	// the listener is one of ours, which says so; libudt's does not.
 	ErrRejected error = &cause{"connection rejected", syscall.ECONNREFUSED}
 	// ErrMismatch: the listener's answer did not fit our request; or the peer
 	// of a rendezvous speaks another version, or has another type of socket.
@@ -87,19 +88,43 @@ var (
 	ErrDuplicateListen error = &cause{"the port has a listener already", syscall.EADDRINUSE}
 )
 
+// What ErrRejected may be more exactly.
+var (
+	// ErrOtherType: the listener's sockets carry messages and ours streams, or
+	// the other way round.
+	ErrOtherType = fmt.Errorf("%w: the listener has sockets of another type", ErrRejected)
+	// ErrOtherVersion: the listener speaks another version of UDT.
+	ErrOtherVersion = fmt.Errorf("%w: the listener speaks another version of UDT", ErrRejected)
+)
+
+// What is wrong with calls for messages, and for streams.
+var (
+	// ErrMessages: the connection carries messages.
+	ErrMessages error = &cause{"the connection carries messages, not a stream", errors.ErrUnsupported}
+	// ErrStream: the connection is a stream.
+	ErrStream error = &cause{"the connection is a stream, without messages", errors.ErrUnsupported}
+	// ErrTooLarge: our send buffer or the peer's receive buffer could never hold
+	// the message.
+	ErrTooLarge error = &cause{"the message is too large", syscall.EMSGSIZE}
+	// ErrTruncated: the rest of a message was discarded, for want of room.
+	ErrTruncated error = &cause{"the message was cut", nil}
+)
+
 // ends maps how a connection ended to what reading, writing and dialling then
 // say. Orderly ends are not here.
 var ends = map[proto.End]struct {
 	code Code
 	err  error
 }{
-	proto.EndLinger:     {ECONNLOST, ErrUndelivered},
-	proto.EndPeerAbort:  {ECONNLOST, ErrConnLost},
-	proto.EndLost:       {ECONNLOST, ErrConnLost},
-	proto.EndTimeout:    {ENOSERVER, ErrNoServer},
-	proto.EndRejected:   {ECONNREJ, ErrRejected},
-	proto.EndMismatched: {ESECFAIL, ErrMismatch},
-	proto.EndListener:   {ERDVNOSERV, ErrPeerListens},
+	proto.EndLinger:       {ECONNLOST, ErrUndelivered},
+	proto.EndPeerAbort:    {ECONNLOST, ErrConnLost},
+	proto.EndLost:         {ECONNLOST, ErrConnLost},
+	proto.EndTimeout:      {ENOSERVER, ErrNoServer},
+	proto.EndRejected:     {ECONNREJ, ErrRejected},
+	proto.EndOtherType:    {ECONNREJ, ErrOtherType},
+	proto.EndOtherVersion: {ECONNREJ, ErrOtherVersion},
+	proto.EndMismatched:   {ESECFAIL, ErrMismatch},
+	proto.EndListener:     {ERDVNOSERV, ErrPeerListens},
 }
 
 // timeoutError is ErrNoServer with the time waited.

@@ -19,22 +19,32 @@ import (
 func TestErrorIdentities(t *testing.T) {
 	all := []error{
 		udt.ErrNoServer, udt.ErrRejected, udt.ErrMismatch, udt.ErrConnLost, udt.ErrPeerClosed,
-		udt.ErrUndelivered, udt.ErrDuplicateListen,
+		udt.ErrUndelivered, udt.ErrDuplicateListen, udt.ErrOtherType, udt.ErrOtherVersion,
+		udt.ErrMessages, udt.ErrStream, udt.ErrTooLarge, udt.ErrTruncated, errors.ErrUnsupported, syscall.EMSGSIZE,
 		os.ErrDeadlineExceeded, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, syscall.EADDRINUSE,
 		net.ErrClosed, io.EOF,
 	}
-	for _, c := range []struct{ err, also error }{
-		{udt.ErrNoServer, os.ErrDeadlineExceeded},
-		{udt.ErrRejected, syscall.ECONNREFUSED},
+	for _, c := range []struct {
+		err  error
+		also []error
+	}{
+		{udt.ErrNoServer, []error{os.ErrDeadlineExceeded}},
+		{udt.ErrRejected, []error{syscall.ECONNREFUSED}},
+		{udt.ErrOtherType, []error{udt.ErrRejected, syscall.ECONNREFUSED}},
+		{udt.ErrOtherVersion, []error{udt.ErrRejected, syscall.ECONNREFUSED}},
 		{udt.ErrMismatch, nil},
-		{udt.ErrConnLost, syscall.ECONNRESET},
-		{udt.ErrPeerClosed, syscall.EPIPE},
+		{udt.ErrMessages, []error{errors.ErrUnsupported}},
+		{udt.ErrStream, []error{errors.ErrUnsupported}},
+		{udt.ErrTooLarge, []error{syscall.EMSGSIZE}},
+		{udt.ErrTruncated, nil},
+		{udt.ErrConnLost, []error{syscall.ECONNRESET}},
+		{udt.ErrPeerClosed, []error{syscall.EPIPE}},
 		{udt.ErrUndelivered, nil},
-		{udt.ErrDuplicateListen, syscall.EADDRINUSE},
+		{udt.ErrDuplicateListen, []error{syscall.EADDRINUSE}},
 	} {
 		err := &udt.Error{Op: "read", Err: c.err}
 		for _, target := range all {
-			if got, want := errors.Is(err, target), slices.Contains([]error{c.err, c.also}, target); got != want {
+			if got, want := errors.Is(err, target), slices.Contains(append(c.also, c.err), target); got != want {
 				t.Errorf("%v is %v: %v, want %v", err, target, got, want)
 			}
 		}

@@ -41,7 +41,7 @@ func (e *Endpoint) ListenWith(o Config) (*Listener, error) {
 	l := &Listener{
 		endpoint: e,
 		cfg:      cfg,
-		acceptor: proto.NewAcceptor(proto.NewCookieJar(secret), proto.Stream),
+		acceptor: proto.NewAcceptor(proto.NewCookieJar(secret), cfg.Type),
 		arrived:  make(chan struct{}, 1),
 		closed:   make(chan struct{}),
 	}

@@ -157,7 +157,7 @@ func (w *wants) OnNAK(_ *PathState, l []IndexRange)  { w.n += len(l) }
 
 // Events allocate nothing either.
 func TestEventsAllocateNothing(t *testing.T) {
-	f := newFlow(t)
+	f := newFlow(t, Stream)
 	w := &wants{Fixed: NewFixed(1e12)}
 	for _, c := range []*Conn{f.from, f.to} {
 		w.Init(&c.path)

@@ -23,7 +23,47 @@ func (c *Conn) check() error {
 	case c.acks.confirmed > c.acks.full || c.acks.full > r.next:
 		return fmt.Errorf("ACKs: confirmed %d, sent %d, received %d", c.acks.confirmed, c.acks.full, r.next)
 	}
+	if err := c.checkMessages(); err != nil {
+		return err
+	}
 	return c.checkLoss()
+}
+
+// checkMessages compares the assembler with the receive buffer, and the messages
+// that may expire with the send buffer.
+func (c *Conn) checkMessages() error {
+	m, r := &c.assembler, &c.rcv
+	if !c.messages() {
+		return nil
+	}
+	if !(r.read <= m.scan && m.scan == r.next) {
+		return fmt.Errorf("assembler: read %d, scanned %d, next %d", r.read, m.scan, r.next)
+	}
+	if m.inside && !(r.read <= m.partial.first && m.partial.first < m.scan) {
+		return fmt.Errorf("assembler: message from %d, scanned %d", m.partial.first, m.scan)
+	}
+	for i, q := range m.queue.all() {
+		if q.first < r.read || q.end > r.high || q.first >= q.end {
+			return fmt.Errorf("assembler: message %d of packets %d to %d, buffer %d to %d", q.number, q.first, q.end, r.read, r.high)
+		}
+		if m.begun && i == 0 && (m.at < q.first || m.at > q.end) {
+			return fmt.Errorf("assembler: reading %d of packets %d to %d", m.at, q.first, q.end)
+		}
+		for k := q.first; k < q.end; k++ {
+			chunk, slot := r.chunk(k)
+			if bit := uint64(1) << slot; chunk == nil || chunk.present&chunk.taken&^chunk.done&bit == 0 {
+				return fmt.Errorf("assembler: packet %d of message %d is not there to be read", k, q.number)
+			}
+		}
+	}
+	last := c.snd.una
+	for _, o := range c.snd.mortals.all() {
+		if o.end <= last || o.first >= o.end || o.end > c.snd.tail || o.dropped && o.end > c.snd.next {
+			return fmt.Errorf("drafts: message %d of packets %d to %d, buffer %d to %d", o.number, o.first, o.end, c.snd.una, c.snd.tail)
+		}
+		last = o.end
+	}
+	return nil
 }
 
 // checkLoss compares the loss list with its count.

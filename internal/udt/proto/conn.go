@@ -39,17 +39,19 @@ type End uint8
 
 // Ends.
 const (
-	EndNone       End = iota
-	EndLocal          // closed here, everything written was acknowledged
-	EndLinger         // closed here, but the peer did not acknowledge everything in time
-	EndAborted        // given up here
-	EndPeer           // the peer closed in good order
-	EndPeerAbort      // the peer gave up, or closed before all it had sent arrived
-	EndLost           // the peer fell silent
-	EndTimeout        // no answer to the connection request
-	EndRejected       // the listener refused
-	EndMismatched     // the answer was not one to our request, or the peer's request does not fit ours
-	EndListener       // what was to be met half-way is a listener
+	EndNone         End = iota
+	EndLocal            // closed here, everything written was acknowledged
+	EndLinger           // closed here, but the peer did not acknowledge everything in time
+	EndAborted          // given up here
+	EndPeer             // the peer closed in good order
+	EndPeerAbort        // the peer gave up, or closed before all it had sent arrived
+	EndLost             // the peer fell silent
+	EndTimeout          // no answer to the connection request
+	EndRejected         // the listener refused
+	EndOtherType        // the listener refused: its sockets are of another type
+	EndOtherVersion     // the listener refused: it speaks another version
+	EndMismatched       // the answer was not one to our request, or the peer's request does not fit ours
+	EndListener         // what was to be met half-way is a listener
 )
 
 // Conn is one end of a UDT connection as a value: packets and time go in,
@@ -70,14 +72,15 @@ type Conn struct {
 	rdv        rendezvous
 	hold       responseHold
 
-	snd    sendBuffer
-	rcv    recvBuffer
-	rtt    rttEstimator // as UDT knows it: from ACK2s, or the peer's ACKs
-	ackRTT rttEstimator // from sending a packet to its acknowledgement
-	pace   pacer
-	cc     Controller
-	events events
-	path   PathState
+	snd       sendBuffer
+	rcv       recvBuffer
+	assembler assembler    // of messages
+	rtt       rttEstimator // as UDT knows it: from ACK2s, or the peer's ACKs
+	ackRTT    rttEstimator // from sending a packet to its acknowledgement
+	pace      pacer
+	cc        Controller
+	events    events
+	path      PathState
 
 	delivery deliverySampler
 
@@ -152,8 +155,8 @@ func (c *Conn) establish(now Instant, mss int, peerID uint32, peerFlight int) {
 // Ready is what a connection can do at once; a pure function of its state.
 type Ready struct {
 	Connected bool // the handshake is over, for better or worse
-	Readable  bool // Peek has data, or reading has come to an end
-	Writable  bool // Reserve has a decent amount of room, or fails for good
+	Readable  bool // Peek has data or NextMessage a message, or reading has come to an end
+	Writable  bool // Reserve has a decent amount of room, and all that the last message refused wants; or fails for good
 	Closed    bool // nothing more will be sent or taken
 }
 
@@ -162,11 +165,14 @@ func (c *Conn) Ready() Ready {
 	over := c.state == StateClosed
 	return Ready{
 		Connected: c.state != StateConnecting,
-		Readable:  c.rcv.read < c.rcv.next || over || c.bye.heard == byeBelieved,
+		Readable:  c.readable() || over || c.bye.heard == byeBelieved,
 		Writable:  over || c.bye.heard == byeBelieved || c.state == StateConnected && c.writable(),
 		Closed:    over,
 	}
 }
+
+// Type returns what the connection carries; it never changes.
+func (c *Conn) Type() SocketType { return c.cfg.Type }
 
 // State returns the stage of life.
 func (c *Conn) State() State { return c.state }

@@ -170,6 +170,27 @@ func TestTrapH4Rejection(t *testing.T) {
 	}
 }
 
+// A rejection from a listener of ours tells what it is; libudt's is a copy of
+// the request.
+func TestRejectionSaysWhy(t *testing.T) {
+	for want, spoil := range map[End]func(*Handshake){
+		EndRejected:     func(*Handshake) {},
+		EndOtherType:    func(h *Handshake) { h.SocketType = Datagram },
+		EndOtherVersion: func(h *Handshake) { h.Version = 5 },
+	} {
+		cfg := testConfig(1)
+		s := newClientScript(t, cfg)
+		s.handshake(testChallenge(cfg))
+		h := testChallenge(cfg)
+		h.Request = RequestRejected
+		spoil(&h)
+		s.handshake(h)
+		if s.c.End() != want {
+			t.Errorf("end %d, want %d", s.c.End(), want)
+		}
+	}
+}
+
 // Libudt's clients check nothing of a response.
 func TestTrapH4MismatchedResponse(t *testing.T) {
 	for name, spoil := range map[string]func(*Handshake){

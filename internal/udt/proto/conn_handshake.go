@@ -155,7 +155,7 @@ func (c *Conn) onHandshake(now Instant, ctl Control) {
 	}
 	switch {
 	case h.Request.Rejected():
-		c.terminate(now, EndRejected)
+		c.terminate(now, c.rejection(h))
 	case h.Request == RequestInduction:
 		if h.Cookie == 0 {
 			c.count.Invalid++
@@ -174,6 +174,18 @@ func (c *Conn) onHandshake(now Instant, ctl Control) {
 		h.Info = ctl.Info
 		c.onResponse(now, h)
 	}
+}
+
+// rejection says why a listener refused. Libudt's sends the request back, so
+// that what differs comes from a listener of ours.
+func (c *Conn) rejection(h Handshake) End {
+	switch {
+	case h.Version != Version:
+		return EndOtherVersion
+	case h.SocketType != c.cfg.Type:
+		return EndOtherType
+	}
+	return EndRejected
 }
 
 // onResponse takes the listener's final answer. Repeated answers of libudt

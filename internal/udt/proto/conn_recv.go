@@ -37,6 +37,7 @@ func (c *Conn) HandleRun(now Instant, b []byte, segment int) {
 		c.acks.since += data
 		c.scheduleACK(now, before)
 	}
+	c.arrange()
 }
 
 func (c *Conn) onControl(now Instant, p []byte) {
@@ -76,9 +77,10 @@ func (c *Conn) onControl(now Instant, p []byte) {
 		}
 	case TypeUser:
 		c.onUser(now, ctl)
-	case TypeCongestionWarning, TypeDropRequest:
-		// Warnings are never sent by libudt and obeyed to no effect. Drop
-		// requests belong to messages.
+	case TypeDropRequest:
+		c.onDropRequest(now, ctl)
+	case TypeCongestionWarning:
+		// Never sent by libudt, and obeyed to no effect.
 	}
 }
 
@@ -122,6 +124,7 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 		c.count.Invalid++ // it tells nothing of the path either
 		return false
 	}
+	again := false
 	c.reorder.arrived(d.Timestamp)
 	c.count.BytesReceived += int64(len(d.Payload))
 	if i >= high {
@@ -134,8 +137,13 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 	case i < high:
 		if c.reorder.filled(now, i, d.Timestamp, c.reorderLimit()) {
 			c.count.Reordered++
+		} else {
+			again = true
 		}
 		c.reorder.passed(c.rcv.next)
+	}
+	if c.messages() {
+		c.label(i, d, again)
 	}
 	if len(d.Payload) < c.payload() {
 		c.hurryACK(now)
@@ -144,6 +152,10 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 }
 
 func (c *Conn) payload() int { return c.mss - IPUDPHeaders - HeaderSize }
+
+func (c *Conn) readable() bool {
+	return c.rcv.read < c.rcv.next && !c.messages() || !c.assembler.queue.empty()
+}
 
 // Peek returns a View of data in order; ok is false if there is none.
 // Between Peek and Consume the View may be read without holding any lock.

@@ -25,7 +25,7 @@ func (c *Conn) CanWrite() bool {
 
 // Commit hands over what f was filled with.
 func (c *Conn) Commit(now Instant, f *Fill) {
-	if c.snd.held() == 0 && f.filled > 0 {
+	if c.snd.held() == 0 && !f.empty() {
 		c.noteBusy(now)
 	}
 	c.snd.commit(f)
@@ -64,10 +64,10 @@ func (c *Conn) sizeSendBuffer() {
 }
 
 // writable wants a quarter of the backlog free, so that a blocked writer is
-// woken for a decent piece of work.
+// woken for a decent piece of work, and room for the message that had none.
 func (c *Conn) writable() bool {
 	free := c.snd.limit - c.snd.held()
-	return free > 0 && free >= (c.snd.limit-c.snd.inFlight())/4
+	return free > 0 && free >= (c.snd.limit-c.snd.inFlight())/4 && c.snd.held()+c.snd.wanted <= c.cfg.SendWindow
 }
 
 // Transmit appends what is to be sent now to out, up to its capacity. Call it
@@ -129,7 +129,13 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 			if budget <= 0 {
 				break
 			}
-			r = c.snd.runAt(first, first+packetIndex(n), budget)
+			m, until := c.snd.mortalAt(first)
+			if c.expired(now, m) {
+				out = c.transmitDrop(now, out, m)
+				budget--
+				continue
+			}
+			r = c.snd.runAt(first, min(until, first+packetIndex(n)), budget)
 			c.snd.resent(r)
 			c.delivery.transmit(now, r.first, r.n, true)
 			c.count.Retransmitted += int64(r.n)
@@ -144,10 +150,16 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 			if c.snd.next >= end || budget <= 0 {
 				break
 			}
-			r = c.snd.runAt(c.snd.next, end, budget)
 			if c.snd.inFlight() == 0 {
 				c.progressAt = now
 			}
+			m, until := c.snd.mortalAt(c.snd.next)
+			if c.expired(now, m) {
+				out = c.transmitDrop(now, out, m)
+				budget--
+				continue
+			}
+			r = c.snd.runAt(c.snd.next, min(until, end), budget)
 			c.snd.advanceNext(r.first + packetIndex(r.n))
 			c.delivery.transmit(now, r.first, r.n, false)
 			last := (c.snd.next - 1).seqOf(c.isn)

@@ -14,7 +14,9 @@
 //     other;
 //   - sends what Transmit gives, until it gives nothing;
 //   - moves data with Reserve and Commit, Peek and Consume, or the simpler
-//     Write and Read;
+//     Write and Read; messages with BeginMessage, Reserve and Commit,
+//     NextMessage, PeekMessage, ConsumeMessage and FinishMessage, or
+//     WriteMessage and ReadMessage;
 //   - compares Ready with before, to wake who waits.
 //
 // Time is an Instant, nanoseconds since the connection began.
@@ -39,6 +41,14 @@
 // tells the sender: full ACKs every 10 ms, light ones every 64 packets, NAKs
 // for gaps, at once unless packets are known to come out of order (reorder.go),
 // and again until they are filled (nakqueue.go).
+//
+// # Messages
+//
+// Connections of type Datagram use the same two buffers. A message takes packets
+// of its own (fill.go); draft.go remembers those that may expire, which
+// transmitData asks to drop in place of sending them. On the way up assembler.go finds
+// whole messages among the packets, by the message words that labels.go keeps
+// beside them; a packet that was dropped counts as there, and empty.
 //
 // # Numbers
 //

@@ -92,6 +92,20 @@ func FuzzNAK(f *testing.F) {
 	})
 }
 
+func FuzzDropRequest(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, _ := ParseControl(b)
+		d, ok := ParseDropRequest(c)
+		if !ok {
+			return
+		}
+		c = Control{Type: c.Type, Info: c.Info, Dst: c.Dst, Body: c.Body[:8]}
+		if again := d.Append(nil, c.Dst); !bytes.Equal(again, c.Append(nil)) {
+			t.Fatalf("written as %x", again)
+		}
+	})
+}
+
 // FuzzAcceptor: nobody gets more bytes than he sent, nor in without the cookie
 // of his address.
 func FuzzAcceptor(f *testing.F) {

@@ -14,7 +14,13 @@ import (
 // was sent, in order; nothing may be lost that was acknowledged; memory is
 // bounded; and unless someone closed or gave up, all of it arrives.
 func FuzzConn(f *testing.F) {
-	f.Fuzz(func(t *testing.T, script []byte) { newWorld(t, script[:min(len(script), 4096)]).play() })
+	f.Fuzz(func(t *testing.T, script []byte) { newWorld(t, script[:min(len(script), 4096)], Stream).play() })
+}
+
+// FuzzMessages is the same with messages, which arrive whole, once, and unless
+// they have a time to live, all.
+func FuzzMessages(f *testing.F) {
+	f.Fuzz(func(t *testing.T, script []byte) { newWorld(t, script[:min(len(script), 4096)], Datagram).play() })
 }
 
 func (w *world) play() *world {
@@ -26,7 +32,11 @@ func (w *world) play() *world {
 }
 
 // The same with random scripts that mostly connect first.
-func TestRandomWorlds(t *testing.T) {
+func TestRandomWorlds(t *testing.T) { randomWorlds(t, Stream) }
+
+func TestRandomMessageWorlds(t *testing.T) { randomWorlds(t, Datagram) }
+
+func randomWorlds(t *testing.T, typ SocketType) {
 	n := seeds(1500)
 	for seed := range uint64(n) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -36,7 +46,7 @@ func TestRandomWorlds(t *testing.T) {
 		if r.IntN(8) > 0 && len(script) > 6+len(connect) {
 			copy(script[6:], connect)
 		}
-		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) { newWorld(t, script).play() })
+		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) { newWorld(t, script, typ).play() })
 		if !ok {
 			t.Fatalf("the script was %x", script)
 		}
@@ -61,14 +71,15 @@ type fuzzEnd struct {
 	conn      *Conn
 	in        [][]byte // packets under way to this end
 	sent, got int      // bytes
+	mail      *mail    // messages to this end
 	closed    bool     // Close or Abort was called
 }
 
 // most packets under way in one direction; the rest is lost.
 const fuzzQueue = 2000
 
-func newWorld(t *testing.T, script []byte) *world {
-	w := drawWorld(t, script)
+func newWorld(t *testing.T, script []byte, typ SocketType) *world {
+	w := drawWorld(t, script, typ)
 	w.ends[0].conn = NewClient(0, w.ends[0].cfg)
 	w.transmit()
 	return w
@@ -76,7 +87,7 @@ func newWorld(t *testing.T, script []byte) *world {
 
 // newRendezvousWorld is newWorld with two ends that dial each other.
 func newRendezvousWorld(t *testing.T, script []byte) *world {
-	w := drawWorld(t, script)
+	w := drawWorld(t, script, Stream)
 	w.meeting = true
 	for _, e := range w.ends {
 		e.conn = NewRendezvous(0, e.cfg)
@@ -85,16 +96,18 @@ func newRendezvousWorld(t *testing.T, script []byte) *world {
 	return w
 }
 
-func drawWorld(t *testing.T, script []byte) *world {
+func drawWorld(t *testing.T, script []byte, typ SocketType) *world {
 	w := &world{t: t, script: script, acceptor: testAcceptor()}
+	w.acceptor.typ = typ
 	for i := range w.ends {
 		cfg := testConfig(uint32(100 + i))
+		cfg.Type = typ
 		cfg.MSS = MinMSS + 6*w.number()
 		cfg.Window = 2 + w.number()
 		isn := w.number()
 		cfg.ISN = Seq(SeqMask - isn)
 		w.plain = isn&1 == 0
-		w.ends[i] = &fuzzEnd{i: i, cfg: cfg}
+		w.ends[i] = &fuzzEnd{i: i, cfg: cfg, mail: newMail(t, nil)}
 	}
 	return w
 }
@@ -264,6 +277,10 @@ func (w *world) write(e *fuzzEnd, n int) {
 	if e.conn == nil {
 		return
 	}
+	if e.conn.messages() {
+		w.writeMessage(e, n)
+		return
+	}
 	b := w.scratch[:n]
 	for k := range b {
 		b[k] = streamByte(e.i, e.sent+k)
@@ -272,8 +289,30 @@ func (w *world) write(e *fuzzEnd, n int) {
 	clear(b) // the engine must not keep it
 }
 
+// writeMessage writes a message of at most n bytes, if there is room.
+func (w *world) writeMessage(e *fuzzEnd, n int) {
+	m, how := w.ends[1-e.i].mail, w.number()
+	l := letter{size: min(3+n, e.conn.MaxMessage())}
+	l.o.InOrder = how&1 != 0
+	if how&2 != 0 {
+		l.o.TTL = time.Duration(how) * time.Millisecond
+		// A libudt peer's drop requests are not believed to the letter.
+		m.lenient = m.lenient || w.plain
+	}
+	if l.size < 4 || e.conn.State() != StateConnected {
+		return
+	}
+	m.letters, m.got = append(m.letters, l), append(m.got, 0)
+	m.write(e.conn, w.now)
+	m.letters, m.got = m.letters[:m.written], m.got[:m.written]
+}
+
 func (w *world) read(e *fuzzEnd, n int) {
 	if e.conn == nil {
+		return
+	}
+	if e.conn.messages() {
+		e.mail.read(e.conn)
 		return
 	}
 	b := w.scratch[:min(n, len(w.scratch))]
@@ -394,7 +433,7 @@ func (w *world) heal() {
 	}
 	// Whoever was told that all he wrote is acknowledged can rely on it.
 	for i, e := range w.ends {
-		if e.conn != nil && e.conn.End() == EndLocal && e.conn.snd.slots > 0 && e.conn.snd.held() == 0 && w.ends[1-i].got != e.sent {
+		if e.conn != nil && e.conn.End() == EndLocal && e.conn.snd.slots > 0 && e.conn.snd.held() == 0 && !w.arrived(e) {
 			w.t.Fatalf("end %d closed in good order, but %d of %d bytes were delivered: %s", i, w.ends[1-i].got, e.sent, w)
 		}
 	}
@@ -406,12 +445,21 @@ func (w *world) done() bool {
 	client, server := w.ends[0], w.ends[1]
 	if !client.closed && !server.closed && server.conn != nil &&
 		client.conn.End() == EndNone && server.conn.End() == EndNone {
-		return client.conn.State() == StateConnected && client.got == server.sent && server.got == client.sent
+		return client.conn.State() == StateConnected && w.arrived(server) && w.arrived(client)
 	}
 	if client.conn.End() == EndNone {
 		return false
 	}
 	return server.conn == nil || server.conn.End() != EndNone
+}
+
+// arrived says that what e has sent was read.
+func (w *world) arrived(e *fuzzEnd) bool {
+	to := w.ends[1-e.i]
+	if e.conn != nil && e.conn.messages() {
+		return to.mail.done(e.conn)
+	}
+	return to.got == e.sent
 }
 
 func (w *world) String() string {

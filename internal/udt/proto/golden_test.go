@@ -155,13 +155,11 @@ func readAndWrite(b []byte) (text string, again []byte, err error) {
 	case TypePeerError:
 		return fmt.Sprintf("peer error %d", c.Info), appendEmptyControl(nil, c.Type, c.Info, c.Dst), nil
 	case TypeDropRequest:
-		first, rest, ok := NextLoss(body)
-		last, rest, ok2 := NextLoss(rest)
-		if !ok || !ok2 || len(rest) > 0 {
+		d, ok := ParseDropRequest(Control{Type: c.Type, Info: c.Info, Body: body})
+		if !ok {
 			return "", nil, fmt.Errorf("drop request not parsed: %x", b)
 		}
-		return fmt.Sprintf("drop message %d, %d to %d", c.Info, first.First, last.First),
-			AppendLoss(AppendLoss(head, first), last), nil
+		return fmt.Sprintf("drop message %d, %d to %d", d.Message, d.First, d.Last), d.Append(nil, c.Dst), nil
 	}
 	return "", nil, fmt.Errorf("type %d is not expected from libudt", c.Type)
 }

@@ -42,6 +42,9 @@ func (a *Acceptor) Handle(now Instant, from netip.AddrPort, b, buf []byte) (Verd
 		return VerdictReply, h, replyTo(ctl, h, buf)
 	}
 	if h.Version != Version || h.SocketType != a.typ || h.MSS < MinMSS {
+		// Libudt's clients look at the request type alone; ours can tell from
+		// the rest what the listener is.
+		h.Version, h.SocketType = Version, a.typ
 		return VerdictReply, h, Reject(ctl, h, buf)
 	}
 	h.Info = ctl.Info

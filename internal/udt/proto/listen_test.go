@@ -104,7 +104,7 @@ func TestTrapH1EpochTurns(t *testing.T) {
 }
 
 // Wrong version, type or an impossible MSS: a copy of the request that says
-// 1002, but only to one who has shown a cookie.
+// 1002 and what the listener is, but only to one who has shown a cookie.
 func TestAcceptorRejects(t *testing.T) {
 	a := testAcceptor()
 	for name, spoil := range map[string]func(*Handshake){
@@ -125,7 +125,7 @@ func TestAcceptorRejects(t *testing.T) {
 		in = append(in[:HeaderSize], h.Append(nil)...)
 		verdict, _, reply = a.Handle(0, clientAddr, in, nil)
 		want := h
-		want.Request = RequestRejected
+		want.Request, want.Version, want.SocketType = RequestRejected, Version, Stream
 		wire := append(bytes.Clone(in[:12]), 0, 0, peerSocket>>8, peerSocket&0xFF)
 		wire = want.Append(wire)
 		if verdict != VerdictReply || !bytes.Equal(reply, wire) {

@@ -89,7 +89,7 @@ func fill(r *rand.Rand, b []byte) {
 }
 
 // plausible tells packets that no receiver could know from true ones: data with
-// other bytes in the window, and acknowledgements of what was sent but has not
+// other bytes in the window, requests to drop messages there, and acknowledgements of what was sent but has not
 // arrived. UDT has no checksum of its own against them.
 func plausible(b []byte, to, from *Conn) bool {
 	if d, ok := ParseData(b); ok {
@@ -97,6 +97,9 @@ func plausible(b []byte, to, from *Conn) bool {
 		return i >= to.rcv.next && i < to.rcv.read+packetIndex(to.rcv.window())
 	}
 	c, ok := ParseControl(b)
+	if d, isDrop := ParseDropRequest(c); isDrop && to.messages() {
+		return indexOf(d.Last, to.rcv.isn, to.rcv.next) >= to.rcv.next
+	}
 	if !ok || c.Type != TypeACK {
 		return false
 	}

@@ -50,7 +50,8 @@ type end struct {
 	want     []byte
 	slow     time.Duration // pause between reads; 0 = reads at once
 	readAt   Instant
-	closing  bool // closes when everything is written
+	closing  bool          // closes when everything is written
+	talk     func(c *Conn) // in place of toSend and got
 	onPacket func(b []byte) [][]byte
 }
 
@@ -182,6 +183,39 @@ func (p *pair) service(e *end) {
 	}
 	c.HandleTimeout(p.now)
 	p.verify(e)
+	if e.talk != nil {
+		e.talk(c)
+	} else {
+		e.stream(c)
+	}
+	p.verify(e)
+	runs := make([]Run, 0, max(1, p.most))
+	for n := 0; ; n++ {
+		due, set := c.NextTimeout()
+		out := c.Transmit(p.now, runs)
+		if len(out) == 0 {
+			break
+		}
+		if n > 100_000 {
+			p.t.Fatalf("end %d: Transmit never ends: %s", e.i, p)
+		}
+		p.verify(e)
+		if unasked(due, set, p.now, out[0].Buf) {
+			p.t.Fatalf("end %d sends %x, but the next timeout was %v: %s", e.i, out[0].Buf, time.Duration(due), p)
+		}
+		for _, r := range out {
+			for b := r.Buf; len(b) > 0; {
+				n := min(r.Segment, len(b))
+				p.emit(e, b[:n])
+				b = b[n:]
+			}
+		}
+	}
+}
+
+// stream lets an end write and read all it can.
+func (e *end) stream(c *Conn) {
+	p := e.p
 	if c.Ready().Connected {
 		for e.sent < len(e.toSend) {
 			n := min(len(e.toSend)-e.sent, 1+p.rng.IntN(100_000))
@@ -210,29 +244,6 @@ func (p *pair) service(e *end) {
 			if e.slow > 0 {
 				e.readAt = p.now.Add(e.slow)
 				break
-			}
-		}
-	}
-	p.verify(e)
-	runs := make([]Run, 0, max(1, p.most))
-	for n := 0; ; n++ {
-		due, set := c.NextTimeout()
-		out := c.Transmit(p.now, runs)
-		if len(out) == 0 {
-			break
-		}
-		if n > 100_000 {
-			p.t.Fatalf("end %d: Transmit never ends: %s", e.i, p)
-		}
-		p.verify(e)
-		if unasked(due, set, p.now, out[0].Buf) {
-			p.t.Fatalf("end %d sends %x, but the next timeout was %v: %s", e.i, out[0].Buf, time.Duration(due), p)
-		}
-		for _, r := range out {
-			for b := r.Buf; len(b) > 0; {
-				n := min(r.Segment, len(b))
-				p.emit(e, b[:n])
-				b = b[n:]
 			}
 		}
 	}

@@ -8,9 +8,10 @@ const (
 
 // A recvChunk holds payloads by sequence number, one slot each.
 type recvChunk struct {
-	buf     []byte // slots × stride
+	buf     []byte // slots × stride; nil before a packet has arrived
 	lens    [maxRecvSlots]uint16
-	present uint64
+	present uint64 // arrived, or never to come
+	labels         // of messages
 }
 
 // A recvBuffer puts packets in order. It is indexed by sequence number: a
@@ -73,15 +74,13 @@ func (b *recvBuffer) store(i packetIndex, payload []byte) recvOutcome {
 	if i >= b.read+packetIndex(b.window()) || len(payload) > b.stride {
 		return recvOutside
 	}
-	n, slot := int64(i)/int64(b.slots), int(i)&(b.slots-1)
-	c := b.ring.get(n)
-	if c == nil {
-		c = b.newChunk()
-		b.ring.put(int64(b.read)/int64(b.slots), n, c)
-	}
+	c, slot := b.makeChunk(i)
 	bit := uint64(1) << slot
 	if c.present&bit != 0 {
 		return recvDuplicate
+	}
+	if c.buf == nil {
+		c.buf = make([]byte, b.slots*b.stride)
 	}
 	copy(c.buf[slot*b.stride:], payload)
 	c.lens[slot] = uint16(len(payload))
@@ -96,32 +95,49 @@ func (b *recvBuffer) store(i packetIndex, payload []byte) recvOutcome {
 	return recvStored
 }
 
-func (b *recvBuffer) newChunk() *recvChunk {
-	if c := b.spare.get(); c != nil {
+// chunk returns the chunk that holds packet i, nil if there is none, and its
+// slot there.
+func (b *recvBuffer) chunk(i packetIndex) (*recvChunk, int) {
+	return b.ring.get(int64(i) / int64(b.slots)), int(i) & (b.slots - 1)
+}
+
+// makeChunk is chunk for a packet within the window that is to be put there.
+func (b *recvBuffer) makeChunk(i packetIndex) (*recvChunk, int) {
+	c, slot := b.chunk(i)
+	if c == nil {
+		if c = b.spare.get(); c == nil {
+			c = &recvChunk{}
+		}
 		c.present = 0
-		return c
+		c.clear()
+		b.ring.put(int64(b.read)/int64(b.slots), int64(i)/int64(b.slots), c)
 	}
-	return &recvChunk{buf: make([]byte, b.slots*b.stride)}
+	return c, slot
 }
 
 // advance moves next over what is there.
-func (b *recvBuffer) advance() { b.next = b.runEnd(b.next, b.high, true) }
+func (b *recvBuffer) advance() { b.next = b.find(b.next, b.high, missing) }
 
-// runEnd returns the end of the run of packets from i on that are all there
-// (or, with there false, all missing), at most to, which is at most high.
-func (b *recvBuffer) runEnd(i, to packetIndex, there bool) packetIndex {
+// A mark picks packets of a chunk by a property, a bit each. The chunk is nil
+// where nothing has arrived.
+type mark func(*recvChunk) uint64
+
+func missing(c *recvChunk) uint64 { return ^arrived(c) }
+
+func arrived(c *recvChunk) uint64 {
+	if c == nil {
+		return 0
+	}
+	return c.present
+}
+
+// find returns the first packet from i up to but not including to that m picks,
+// to if there is none.
+func (b *recvBuffer) find(i, to packetIndex, m mark) packetIndex {
 	for i < to {
 		n, slot := int64(i)/int64(b.slots), int(i)&(b.slots-1)
-		var m uint64 // bits of packets that end the run
-		if c := b.ring.get(n); c != nil {
-			m = c.present
-		}
-		if there {
-			m = ^m
-		}
-		m &= bitRange(slot, b.slots)
-		if m != 0 {
-			return min(to, packetIndex(n*int64(b.slots))+packetIndex(firstSet(m)))
+		if bits := m(b.ring.get(n)) & bitRange(slot, b.slots); bits != 0 {
+			return min(to, packetIndex(n*int64(b.slots))+packetIndex(firstSet(bits)))
 		}
 		i = packetIndex((n + 1) * int64(b.slots))
 	}
@@ -132,11 +148,11 @@ func (b *recvBuffer) runEnd(i, to packetIndex, there bool) packetIndex {
 // if nothing is missing there.
 func (b *recvBuffer) nextGap(from, to packetIndex) (first, end packetIndex, ok bool) {
 	to = min(to, b.high)
-	first = b.runEnd(max(from, b.next), to, true)
+	first = b.find(max(from, b.next), to, missing)
 	if first >= to {
 		return 0, 0, false
 	}
-	return first, b.runEnd(first, to, false), true
+	return first, b.find(first, to, arrived), true
 }
 
 // A View is a stretch of in-order data in the receive buffer. Its bytes stay
@@ -156,9 +172,15 @@ func (b *recvBuffer) peek() (v View, ok bool) {
 	if b.read == b.next {
 		return View{}, false
 	}
-	n, slot := int64(b.read)/int64(b.slots), int(b.read)&(b.slots-1)
-	end := min(b.slots, slot+int(b.next-b.read))
-	return View{chunk: b.ring.get(n), slot: slot, end: end, offset: b.offset, stride: b.stride}, true
+	v = b.view(b.read, b.next)
+	v.offset = b.offset
+	return v, true
+}
+
+// view returns a View of the packets from i on, at most up to end, in one chunk.
+func (b *recvBuffer) view(i, end packetIndex) View {
+	c, slot := b.chunk(i)
+	return View{chunk: c, slot: slot, end: min(b.slots, slot+int(end-i)), stride: b.stride}
 }
 
 // Next returns at most most unread bytes that lie together in memory: those of
@@ -204,11 +226,16 @@ func (v *View) Copy(p []byte) int {
 
 // consume frees what v has taken.
 func (b *recvBuffer) consume(v *View) {
-	old := int64(b.read) / int64(b.slots)
-	b.read += packetIndex(v.taken)
+	b.release(b.read + packetIndex(v.taken))
 	b.offset = v.offset
-	if now := int64(b.read) / int64(b.slots); now > old {
-		b.spare.put(v.chunk)
+}
+
+// release frees the packets before to.
+func (b *recvBuffer) release(to packetIndex) {
+	old := int64(b.read) / int64(b.slots)
+	b.read = to
+	for now := int64(b.read) / int64(b.slots); old < now; old++ {
+		b.spare.put(b.ring.get(old))
 		b.ring.clear(old)
 	}
 }

@@ -156,9 +156,11 @@ func (s *script) step() {
 }
 
 // unasked says that a control packet was sent though NextTimeout had not told
-// the driver to look. (Data may go early: the pacer waits for a burst.)
+// the driver to look. (Data may go early, and requests to drop it: the pacer
+// waits for a burst.)
 func unasked(due Instant, set bool, now Instant, b []byte) bool {
-	return IsControl(b) && (!set || due > now)
+	c, ok := ParseControl(b)
+	return ok && c.Type != TypeDropRequest && (!set || due > now)
 }
 
 func (s *script) check() {

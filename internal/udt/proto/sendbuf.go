@@ -46,6 +46,9 @@ type sendBuffer struct {
 
 	limit   int // most packets held
 	message uint32
+	draft   draft
+	mortals fifo[mortal] // in sequence order
+	wanted  int          // packets that a message needs which had no room
 }
 
 func (b *sendBuffer) init(isn Seq, mss int, dst uint32, limit int) {
@@ -85,51 +88,6 @@ func (b *sendBuffer) space() int {
 	return (b.limit-b.held())*b.payload + b.room
 }
 
-// A Fill is a place in the send buffer to copy payload to. The copying needs
-// no lock: the engine neither moves nor sends what a Fill covers until it is
-// committed.
-type Fill struct {
-	chunk   *sendChunk
-	seq     Seq // of slot
-	slot    int
-	used    int // payload bytes in slot
-	end     int // slots that may be used
-	stride  int
-	dst     uint32
-	message uint32
-	resumed bool // slot was partly filled before
-	adopted bool // chunk came from a Stage
-	filled  int  // bytes added
-}
-
-// reserve starts a Fill at the tail, in one chunk. ok is false without room.
-// There is one Fill at a time.
-func (b *sendBuffer) reserve() (f Fill, ok bool) {
-	if b.space() <= 0 || b.filling {
-		return Fill{}, false
-	}
-	at, used := b.tail, 0
-	if b.room > 0 {
-		at, used = b.tail-1, b.payload-b.room
-	}
-	n, slot := b.chunkOf(at)
-	c := b.ring.get(n)
-	if c == nil {
-		c = b.newChunk()
-		b.ring.put(int64(b.una)/int64(b.slots), n, c)
-		b.sizeLosing()
-	}
-	end := min(b.slots, slot+b.limit-int(at-b.una))
-	if end <= slot {
-		return Fill{}, false
-	}
-	b.filling = true
-	return Fill{
-		chunk: c, seq: at.seqOf(b.isn), slot: slot, used: used, end: end,
-		stride: b.stride, dst: b.dst, message: b.message, resumed: b.room > 0,
-	}, true
-}
-
 // sizeLosing lets the set of chunks with losses grow with the ring.
 func (b *sendBuffer) sizeLosing() {
 	if b.losing.room == len(b.ring.table) {
@@ -150,79 +108,6 @@ func (b *sendBuffer) newChunk() *sendChunk {
 		return c
 	}
 	return &sendChunk{buf: make([]byte, b.slots*b.stride)}
-}
-
-// Copy takes what fits of p and returns how much that was.
-func (f *Fill) Copy(p []byte) int {
-	total := 0
-	for len(p) > 0 {
-		dst := f.Next()
-		if len(dst) == 0 {
-			break
-		}
-		n := copy(dst, p)
-		f.Advance(n)
-		p = p[n:]
-		total += n
-	}
-	return total
-}
-
-// Next returns the free payload space of the packet being filled, empty when
-// the Fill is full.
-func (f *Fill) Next() []byte {
-	if f.slot >= f.end {
-		return nil
-	}
-	base := f.slot * f.stride
-	return f.chunk.buf[base+HeaderSize+f.used : base+f.stride]
-}
-
-// Advance says that n bytes of Next were filled.
-func (f *Fill) Advance(n int) {
-	if n == 0 {
-		return
-	}
-	if f.used == 0 {
-		word1 := uint32(BoundarySolo)<<boundaryShift | f.message
-		putDataHeader(f.chunk.buf[f.slot*f.stride:], f.seq, word1, f.dst)
-		f.message = nextMessage(f.message)
-	}
-	f.used += n
-	f.filled += n
-	f.chunk.lens[f.slot] = uint16(f.used)
-	if f.used == f.stride-HeaderSize {
-		f.slot, f.used, f.seq = f.slot+1, 0, f.seq.Add(1)
-	}
-}
-
-func nextMessage(m uint32) uint32 {
-	if m >= maxMessage {
-		return 1
-	}
-	return m + 1
-}
-
-// commit publishes what f was filled with.
-func (b *sendBuffer) commit(f *Fill) {
-	b.filling = false
-	if f.filled == 0 {
-		return
-	}
-	n := int64(b.tail) / int64(b.slots)
-	if f.resumed {
-		n = int64(b.tail-1) / int64(b.slots)
-	}
-	if f.adopted {
-		b.ring.put(int64(b.una)/int64(b.slots), n, f.chunk)
-	}
-	b.tail = packetIndex(n*int64(b.slots)) + packetIndex(f.slot)
-	b.room = 0
-	if f.used > 0 {
-		b.tail++
-		b.room = b.payload - f.used
-	}
-	b.message = f.message
 }
 
 // run describes consecutive packets of one chunk, all of full size but maybe
@@ -290,6 +175,7 @@ func (b *sendBuffer) acknowledge(i packetIndex) int {
 		b.found(cur, c, bitRange(0, slot))
 	}
 	b.una = i
+	b.bury()
 	return n
 }
 

@@ -13,6 +13,8 @@ type Counters struct {
 	NAKSent, NAKReceived   int64
 	Invalid                int64 // packets that were malformed or spoke of numbers out of their window
 	Duplicates             int64 // data packets received again
+	MessagesExpired        int64 // given up: their time was over before they were acknowledged
+	MessagesDropped        int64 // the peer's requests to do without one, or a part of one
 	BytesSent              int64 // payload, first transmissions
 	BytesReceived          int64 // payload, in packets stored
 }
