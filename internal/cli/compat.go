@@ -53,6 +53,7 @@ var notCompat = map[string]string{
 	"files-from":  "it serves the files named",
 	"null":        "it serves the files named",
 	"dry-run":     "it serves the files named",
+	"verify":      "it goes on with nothing that an earlier attempt left",
 }
 
 // checkCompat refuses flags on the command line that make no sense with --compat. What is in the environment is meant for

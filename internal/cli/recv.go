@@ -70,6 +70,9 @@ udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'send
 			}
 			return runFetch(ctx, a, o, args)
 		}
+		if err := o.fileOptions.check(); err != nil {
+			return err
+		}
 		keep, err := o.keeps(cmd)
 		if err != nil {
 			return err
@@ -81,7 +84,10 @@ udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'send
 
 // destination is where to put what comes, by the flags.
 func (o *recvOptions) destination(a *app) (ro transfer.RecvOptions, stdout bool) {
-	ro = transfer.RecvOptions{Overwrite: o.overwrite, MaxSize: o.maxSize, Links: o.links, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software()}
+	ro = transfer.RecvOptions{
+		Overwrite: o.overwrite, NoResume: o.noResume, Verify: o.verify, MaxSize: o.maxSize,
+		Links: o.links, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software(),
+	}
 	if ro.Dir, ro.File, stdout = transfer.Destination(o.output); stdout {
 		ro.Stdout = a.env.Stdout
 	}

@@ -45,6 +45,8 @@ func TestUsageErrors(t *testing.T) {
 		{"recv --listen=:1 --bind :2", "leave out --bind"},
 		{"recv -k --listen -o -", "exclude each other"},
 		{"recv -k --max-sessions 0 --listen", "--max-sessions must be 1 or more"},
+		{"recv --no-resume --verify host", "exclude each other"},
+		{"send --no-resume --verify host f", "exclude each other"},
 		{"recv --max-size 0 host", "--max-size must"},
 		{"recv --max-size much host", `--max-size "much": want a size`},
 		{"recv -4 -6 host", "-4 and -6"},
@@ -110,8 +112,8 @@ func TestUsageErrors(t *testing.T) {
 // What the contract has and this version has not is refused by name, by flag and by variable alike.
 func TestLaterFlags(t *testing.T) {
 	for cmd, flags := range map[string]string{
-		"send": "--no-resume --verify --identity=x --peer=x",
-		"recv": "--no-resume --verify --identity=x --peer=x",
+		"send": "--identity=x --peer=x",
+		"recv": "--identity=x --peer=x",
 		"cat":  "--message --size=5 --ttl=1s --unordered --null --secure --identity=x",
 		"perf": "--secure --identity=x",
 	} {

@@ -20,13 +20,14 @@ type sendOptions struct {
 type fileOptions struct {
 	recursive            bool
 	preserve, noPreserve bool
+	noResume, verify     bool
 	digest               digestValue
 	compat               compatValue
 	checksum, links      bool
 }
 
-// laterFileFlags are the flags of files that resume and encryption will bring.
-var laterFileFlags = []string{"no-resume", "verify", "identity=", "peer="}
+// laterFileFlags are the flags of files that encryption will bring.
+var laterFileFlags = []string{"identity=", "peer="}
 
 func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f := cmd.Flags()
@@ -36,8 +37,18 @@ func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f.BoolVar(&o.noPreserve, "no-preserve", false, "do not keep them")
 	f.BoolVarP(&o.checksum, "checksum", "c", false, "compare digests, not size and time, to tell what is there already")
 	f.BoolVar(&o.links, "links", false, "keep symbolic links that stay inside the directory sent; needed at both ends")
+	f.BoolVar(&o.noResume, "no-resume", false, "start over: use nothing that an earlier attempt left")
+	f.BoolVar(&o.verify, "verify", false, "read what an earlier attempt left before going on with it")
 	f.Var(&o.digest, "digest", "digest to print: blake3 or sha256")
 	f.Var(&o.compat, "compat", "sendfile: speak with UDT4's own programs; neither verified nor encrypted")
+}
+
+// check looks for what pflag cannot see.
+func (o *fileOptions) check() error {
+	if o.noResume && o.verify {
+		return usageError("--no-resume and --verify exclude each other")
+	}
+	return nil
 }
 
 // keeps says whether mode and time are kept: --no-preserve wins over the default, not over -p.
@@ -111,6 +122,9 @@ udtcp send -k --listen --compat sendfile disk.img    UDT4's 'recvfile HOST 9000 
 			}
 			return runServe(ctx, a, o, args)
 		}
+		if err := o.fileOptions.check(); err != nil {
+			return err
+		}
 		keep, err := o.keeps(cmd)
 		if err != nil {
 			return err
@@ -137,7 +151,8 @@ func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []
 		return usageError("standard input can be sent once: -k and - exclude each other")
 	}
 	so := transfer.SendOptions{
-		Paths: paths, Stdin: a.env.Stdin, Preserve: preserve, Links: o.links, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software(),
+		Paths: paths, Stdin: a.env.Stdin, Preserve: preserve, NoResume: o.noResume, Verify: o.verify,
+		Links: o.links, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software(),
 	}
 	if err := o.choose(a, &so); err != nil {
 		return err

@@ -90,6 +90,11 @@ func (d *desk) answer(a *asked) error {
 			}
 		case a.sameAs(there.info.Size(), there.info.ModTime()):
 			a.answer, a.there = answerKeep, there
+		case !d.r.o.Overwrite:
+			// It would be refused, unless it is the very file: an earlier attempt completed it and its receipt was lost.
+			if err := d.digest(a, there); err != nil {
+				return err
+			}
 		}
 	}
 	if a.answer == answerSend {
@@ -122,7 +127,7 @@ func (d *desk) digest(a *asked, there *standing) error {
 		d.room = sum.buffer()
 	}
 	// One byte more than there should be: if it grows it is another.
-	err = sum.addAll(io.NewSectionReader(f, 0, a.Size+1), d.room, d.r.over)
+	err = sum.addAll(io.NewSectionReader(f, 0, a.Size+1), d.room, d.r.stillAtIt())
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
@@ -144,6 +149,9 @@ func (d *desk) expect(a *asked) error {
 		return damaged("files of more bytes than there can be")
 	}
 	d.due += a.Size
+	if !d.r.o.NoResume {
+		d.due -= min(d.r.sink.left(a.Path), a.Size)
+	}
 	return d.r.sink.room(d.due - d.r.out.verified())
 }
 

@@ -77,7 +77,7 @@ func (c *committer) receipt(e *inbound) error {
 	case entryLeave:
 		return c.r.sink.leave(e.opened)
 	}
-	f := FileDone{Name: e.path, Size: e.end.Size, Digest: e.end.hex(c.r.terms.digest)}
+	f := FileDone{Name: e.path, Size: e.end.Size, Digest: e.end.hex(c.r.terms.digest), Resumed: e.here - e.twice}
 	if e.Kept {
 		f.Resumed = f.Size
 	}

@@ -16,7 +16,7 @@ var samples = map[frameType]body{
 	frameHello:   ownHello(roleSend, SHA256, "udtcp 1.2"),
 	frameFail:    &failBody{Kind: 7, Op: "write", Path: "a/b", Msg: "no space left on device", Hint: "make room there"},
 	frameOffer:   &offerBody{Shape: shapeMany, Files: -1, Bytes: -1},
-	frameEntry:   &entryBody{ID: 3, Kind: entryFile, Name: "name", Size: 1 << 40, Mode: ptr(uint32(0o644)), Mtime: ptr(int64(-5)), Nanos: 7},
+	frameEntry:   &entryBody{ID: 3, Kind: entryFile, Name: "name", Size: 1 << 40, Mode: ptr(uint32(0o644)), Mtime: ptr(int64(-5)), Nanos: 7, Stamp: -5e9},
 	frameFileEnd: &fileEndBody{ID: 3, Size: 9, Digest: make([]byte, 32), SHA256: make([]byte, 32)},
 	frameDirEnd:  &dirEndBody{ID: 4},
 	frameEnd:     &endBody{Entries: 4, Files: 1, Bytes: 9, Digest: "00"},
@@ -28,6 +28,8 @@ var samples = map[frameType]body{
 	frameTaken:   &takenBody{Bytes: 9, ID: 3, Offset: 9},
 	frameAgain:   &againBody{ID: 3, Offset: 1 << 20, Length: 1 << 20},
 	frameDone:    &doneBody{Files: 1, Bytes: 9, Digest: "00"},
+	frameHave:    &haveBody{ID: 3, Offset: 1 << 20},
+	framePing:    &pingBody{},
 }
 
 func fresh(b body) body { return reflect.New(reflect.TypeOf(b).Elem()).Interface().(body) }

@@ -73,7 +73,7 @@ func TestCutLarge(t *testing.T) {
 		w.a.out.cutAt = at
 		o := move(t, w, so, RecvOptions{Dir: dst, Overwrite: true})
 		o.badly(t, KindLost, KindLost)
-		if b, err := os.ReadFile(filepath.Join(dst, "f")); string(b) != "old" || len(names(t, dst)) != 1 {
+		if b, err := os.ReadFile(filepath.Join(dst, "f")); string(b) != "old" || len(finished(t, dst)) != 1 {
 			t.Errorf("%d bytes, %v, %v", len(b), err, names(t, dst))
 		}
 
@@ -115,7 +115,7 @@ func TestCancel(t *testing.T) {
 				t.Errorf("cancelled after %d bytes: %v", at, mine)
 			}
 			wantKind(t, other, KindLost)
-			if got := names(t, dst); len(got) != 0 {
+			if got := finished(t, dst); len(got) != 0 {
 				t.Errorf("left behind: %v", got)
 			}
 		}

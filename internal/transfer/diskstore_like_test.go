@@ -3,6 +3,7 @@ package transfer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -103,11 +104,11 @@ func (p *likeStores) act() (what string, answers [2]string) {
 				made, err := s.mkdir(pickDir(dir, number), 0o755)
 				return fmt.Sprint(made), err
 			case 1, 2:
-				file, err := f.create(part)
+				file, size, err := f.create(part)
 				if err == nil {
 					opened.files = append(opened.files, file)
 				}
-				return "", err
+				return fmt.Sprint(size), err
 			case 3:
 				return "", f.publish(part, name, number == 0)
 			case 4:
@@ -116,6 +117,14 @@ func (p *likeStores) act() (what string, answers [2]string) {
 				return "", f.setTime(part, likeTime)
 			}
 			info, err := f.lookup(name)
+			if err == nil && number > 0 {
+				file, err := f.open(name)
+				if err != nil {
+					return "", err
+				}
+				b, err := io.ReadAll(io.NewSectionReader(file, 0, 1<<20))
+				return fmt.Sprintf("%d %x", len(b), blake3Of(b)), errors.Join(err, file.Close())
+			}
 			if err != nil {
 				return "", err
 			}
@@ -141,7 +150,7 @@ func pickDir(up string, number int) string {
 
 // actOnPart does one thing to an open part file.
 func (p *likeStores) actOnPart(i int) (what string, answers [2]string) {
-	action, offset, content := p.rng.IntN(6), p.rng.Int64N(30_000), randomBytes(p.rng.Uint64(), p.rng.IntN(12_000))
+	action, offset, content := p.rng.IntN(7), p.rng.Int64N(30_000), randomBytes(p.rng.Uint64(), p.rng.IntN(12_000))
 	o := p.parts[i]
 	what = fmt.Sprintf("part %s: %d, %d bytes at %d", o.name, action, len(content), offset)
 	for k, f := range o.files {
@@ -158,11 +167,13 @@ func (p *likeStores) actOnPart(i int) (what string, answers [2]string) {
 				return "", f.chmod(0o640)
 			case 4:
 				return "", errors.Join(f.datasync(), f.sync())
+			case 5:
+				return "", f.truncate(offset)
 			}
 			return "", f.Close()
 		})
 	}
-	if action == 5 {
+	if action == 6 {
 		p.parts = slices.Delete(p.parts, i, i+1)
 	}
 	return what, answers

@@ -104,7 +104,7 @@ func (f *diskFolder) lookup(name string) (fs.FileInfo, error) {
 	return nodeInfo{name, &n}, nil
 }
 
-func (f *diskFolder) create(part string) (partFile, error) {
+func (f *diskFolder) create(part string) (partFile, int64, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	number, err := f.child(part)
@@ -120,18 +120,15 @@ func (f *diskFolder) create(part string) (partFile, error) {
 	n := f.s.nodes[number]
 	switch {
 	case n.names != nil:
-		return nil, &fs.PathError{Op: "open", Path: part, Err: syscall.EISDIR}
+		return nil, 0, &fs.PathError{Op: "open", Path: part, Err: syscall.EISDIR}
 	case f.s.locked[number]:
-		return nil, errBusy
+		return nil, 0, errBusy
 	}
 	f.s.locked[number] = true
-	if n.size > 0 {
-		f.s.do(step{kind: stepSize, node: number})
-	}
 	if n.perm != 0o600 {
 		f.s.do(step{kind: stepPerm, node: number, perm: 0o600})
 	}
-	return &diskPart{f.s, number}, nil
+	return &diskPart{f.s, number}, n.size, nil
 }
 
 func (f *diskFolder) open(name string) (partFile, error) {
@@ -144,7 +141,7 @@ func (f *diskFolder) open(name string) (partFile, error) {
 	if f.s.nodes[number].names != nil {
 		return nil, notRegular(name)
 	}
-	return &diskPart{f.s, number}, nil
+	return &diskReader{diskPart{f.s, number}}, nil
 }
 
 func (f *diskFolder) publish(part, name string, replace bool) error {
@@ -241,6 +238,7 @@ func (p *diskPart) one(s step) error {
 }
 
 func (p *diskPart) chmod(perm fs.FileMode) error { return p.one(step{kind: stepPerm, perm: perm}) }
+func (p *diskPart) truncate(size int64) error    { return p.one(step{kind: stepSize, size: size}) }
 func (p *diskPart) datasync() error              { return p.one(step{kind: stepDatasync}) }
 func (p *diskPart) sync() error                  { return p.one(step{kind: stepSync}) }
 
@@ -250,3 +248,8 @@ func (p *diskPart) Close() error {
 	delete(p.s.locked, p.number)
 	return nil
 }
+
+// diskReader is a file that was there before. It has no lock.
+type diskReader struct{ diskPart }
+
+func (*diskReader) Close() error { return nil }

@@ -6,11 +6,10 @@
 //
 // Whatever fails, and wherever: a destination name is absent, or has the old file, or the complete new file whose digest
 // is the sender's. Partial bytes are only ever beside it, in ".NAME.udtcp-part" (mode 0600, locked; for a NAME near 255
-// bytes its beginning and a digest), which is removed on failure. A pipe gets a verified prefix of the stream: no gap, no
+// bytes its beginning and a digest); of a large file they are kept on failure, with a journal (see Resuming). A pipe gets a verified prefix of the stream: no gap, no
 // repeat. A source that changes while it is read ends the transfer at both ends. Nothing outside the destination can be
 // named: names are single components, checked, and all work goes through one os.Root. Not promised: what a disk or a
-// network file system does that says "synced" and has not; resuming (a part file is not kept yet); and, as with any two
-// parties, that both know when the connection dies while the receipt is on its way: then the sender says KindUnknown.
+// network file system does that says "synced" and has not; and, as with any two parties, that both know when the connection dies while the receipt is on its way: then the sender says KindUnknown.
 //
 // # The conversation
 //
@@ -21,7 +20,7 @@
 //
 //	sender                                  receiver
 //	offer   how much, if that is known
-//	entry   a file: name, size, mode, time
+//	entry   a file: name, size, mode, time  have     of a large file: how much is here
 //	data …  its chunks                      taken    how far verified bytes have got
 //	file end  size, digests                 again    a chunk that did not fit its digest
 //	entry   a directory                     receipt  every entry up to this number is durable
@@ -63,12 +62,12 @@
 // The CRC finds damage to what steers the conversation, and ends it; the digest finds damage to payload, and the chunk is
 // asked for again: up to four times, and up to 64 chunks at a time.
 //
-//	0x01 hello  0x02 fail
+//	0x01 hello  0x02 fail  0x03 ping
 //	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye  0x18 link  0x19 ask
-//	0x20 receipt  0x21 taken  0x22 again  0x23 done  0x25 skip
+//	0x20 receipt  0x21 taken  0x22 again  0x23 done  0x24 have  0x25 skip
 //
-// Spoken for: 0x03 ping; 0x17 hole (a sparse file's run of zeros); 0x24 have (what the receiver kept of a file: where to
-// go on). In the hello, keys 11 to 15: session identity, attempt, how long the sender keeps trying, what was kept, offset to go on from. A feature that
+// Spoken for: 0x17 hole (a sparse file's run of zeros). In the hello, keys 11 to 15:
+// session identity, attempt, how long the sender keeps trying, what was kept, offset to go on from. A feature that
 // changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
 // cannot do without is named in its needs. Keys of a body that are not known are passed over.
 //
@@ -79,6 +78,26 @@
 // side by side, and a chunk digest holds at one place of a file only. A piece, of a stream, has any length, so that a slow
 // pipe is not held up; its digest is the BLAKE3 digest of its bytes. SHA-256, if either end asks for it, is made of
 // every file in addition.
+//
+// # Resuming
+//
+// A file of several chunks is written together with a journal (journal.go): every 32 MiB, or 2 s, the part file is synced
+// in the background, and then the digests of the chunks that have become durable are appended to ".NAME.udtcp-journal"
+// and synced as well. The writer waits rather than have more than 64 MiB that are not recorded. When the transfer fails
+// both files stay, unless bytes did not fit their digests. The next receiver of a file with that name, size, time and chunk
+// size tells the sender in a have frame up to where it has it. The sender goes on from there, and meanwhile reads and
+// digests what it does not send, so the digest of the whole file is still that of all bytes of the source. It waits for
+// the answer only until two in a row said "nothing"; an answer that comes later is heeded then, and what came twice is
+// dropped.
+//
+// What proves that the kept bytes are right: the digests in the journal, which join to the whole file's, and the order
+// of syncs, by which the bytes had been on disk when their digests were recorded. That the disk still has them is believed,
+// unless the user wants them read (Verify); without that nothing would move for as long as reading takes. A journal that
+// is damaged counts up to the first record that does not hold; one of another source, or with a part file that is too
+// short, not at all.
+//
+// A file that was complete when its receipt was lost needs no resuming: the question about it (ask.go) finds that it is
+// there, by size and time, or, where it would be refused otherwise, by the digests of both ends.
 //
 // # UDT4's sendfile
 //

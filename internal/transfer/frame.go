@@ -15,6 +15,7 @@ type frameType byte
 const (
 	frameHello frameType = 0x01
 	frameFail  frameType = 0x02
+	framePing  frameType = 0x03
 
 	frameOffer   frameType = 0x10
 	frameEntry   frameType = 0x11
@@ -30,13 +31,15 @@ const (
 	frameTaken   frameType = 0x21
 	frameAgain   frameType = 0x22
 	frameDone    frameType = 0x23
+	frameHave    frameType = 0x24
 	frameSkip    frameType = 0x25
 )
 
 var frameNames = map[frameType]string{
-	frameHello: "hello", frameFail: "fail", frameOffer: "offer", frameEntry: "entry", frameData: "data",
+	frameHello: "hello", frameFail: "fail", framePing: "ping", frameOffer: "offer", frameEntry: "entry", frameData: "data",
 	frameFileEnd: "file end", frameDirEnd: "directory end", frameEnd: "end", frameBye: "bye", frameLink: "link", frameAsk: "ask",
-	frameReceipt: "receipt", frameTaken: "taken", frameAgain: "again", frameDone: "done", frameSkip: "skip",
+	frameReceipt: "receipt", frameTaken: "taken", frameAgain: "again", frameDone: "done", frameHave: "have",
+	frameSkip: "skip",
 }
 
 func (t frameType) String() string {

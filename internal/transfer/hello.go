@@ -29,6 +29,7 @@ type helloBody struct {
 	Outstanding int64    `cbor:"8,keyasint,omitempty"`  // receiver: most entries without receipt
 	Ordered     bool     `cbor:"9,keyasint,omitempty"`  // receiver: bytes go to a pipe, so the window holds for files too
 	Software    string   `cbor:"10,keyasint,omitempty"` // name and version, for messages
+	Verify      bool     `cbor:"17,keyasint,omitempty"` // what an earlier attempt left is to be read before it is kept
 }
 
 const (
@@ -39,12 +40,13 @@ const (
 )
 
 const (
-	featureSkip  = "skip"  // to ask ahead which files need not come
-	featureLinks = "links" // to keep symbolic links; named only by an end whose user wants it
+	featureSkip   = "skip"   // to ask ahead which files need not come
+	featureLinks  = "links"  // to keep symbolic links; named only by an end whose user wants it
+	featureResume = "resume" // the receiver answers entries of large files with what it has of them
 )
 
-// features this version has. Later ones: "resume", "reconnect", "sparse".
-var features = []string{"again", "sha256", featureSkip, "stream", "tree"}
+// features this version has. Later ones: "reconnect", "sparse".
+var features = []string{"again", featureResume, "sha256", featureSkip, "stream", "tree"}
 
 func (b *helloBody) check() error {
 	if len(b.Features) > maxWords || len(b.Needs) > maxWords || len(b.Software) > maxWord {
@@ -67,6 +69,8 @@ type terms struct {
 	ordered     bool // the receiver writes to a pipe
 	skip        bool // the sender may ask ahead which files are there
 	links       bool // symbolic links are kept
+	resume      bool // the receiver says what it has of large files
+	verify      bool // and reads that first
 	software    string
 }
 
@@ -127,6 +131,8 @@ func agree(own, peer *helloBody) (terms, error) {
 	both := func(f string) bool { return slices.Contains(send.Features, f) && slices.Contains(recv.Features, f) }
 	t.skip = both(featureSkip) && !t.ordered
 	t.links = both(featureLinks) && !t.ordered
+	t.resume = both(featureResume) && !t.ordered
+	t.verify = send.Verify || recv.Verify
 	return t, nil
 }
 

@@ -14,6 +14,8 @@ type inbound struct {
 	part   *part        // of a file, in the file sink
 	there  *standing    // of a file that need not come
 	target string       // of a symbolic link
+	here   int64        // of a file that an earlier attempt began: bytes that need not come
+	twice  int64        // of these, bytes that came all the same
 
 	lane laneState // of a large file or a stream
 	done bool      // under ledger.mu

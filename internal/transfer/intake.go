@@ -22,10 +22,10 @@ func (s stage) String() string { return stageNames[s] }
 // expected says which frames may come when. A repair is a data frame that may come at any stage but the first, a question
 // may come at any but the last.
 var expected = map[stage][]frameType{
-	stageOffer:   {frameOffer},
-	stageBetween: {frameOffer, frameEntry, frameLink, frameDirEnd, frameEnd},
-	stageInside:  {frameData, frameFileEnd},
-	stageEnded:   {frameBye},
+	stageOffer:   {frameOffer, framePing},
+	stageBetween: {frameOffer, frameEntry, frameLink, frameDirEnd, frameEnd, framePing},
+	stageInside:  {frameData, frameFileEnd, framePing},
+	stageEnded:   {frameBye, framePing},
 }
 
 // intake is the reader's part of the receiver: the sender's frames, in the only order they may come.
@@ -68,6 +68,8 @@ func (in *intake) handle(h header, body []byte) (last bool, err error) {
 		err = in.dirEnd(body)
 	case frameEnd:
 		err = in.end(body)
+	case framePing:
+		err = parseBody(framePing, body, new(pingBody))
 	case frameBye:
 		return in.bye(body)
 	}
@@ -133,6 +135,11 @@ func (in *intake) entry(raw []byte) error {
 	if e.Kind == entryDir {
 		return in.r.commit(e)
 	}
+	if in.r.resumes(e) {
+		in.got = e.here
+		in.bytes += e.here
+		in.r.took(in.r.out.has(e.ID, e.here))
+	}
 	return nil
 }
 
@@ -195,8 +202,9 @@ func (in *intake) data(h header, body []byte) error {
 	n := h.length - dataHead
 	piece := h.flags&flagPiece != 0
 	chunk := int64(in.r.terms.chunk)
+	again := e.twice < e.here && in.got == e.here && p.offset == e.twice // it was sent before our answer came
 	switch {
-	case p.id != e.ID || p.offset != in.got:
+	case p.id != e.ID || p.offset != in.got && !again:
 		return damaged("data frame out of place")
 	case n > int(chunk):
 		return damaged("data frame of %d bytes", h.length)
@@ -204,6 +212,9 @@ func (in *intake) data(h header, body []byte) error {
 		return damaged("data frame that does not fit its file")
 	case e.Kind == entryStream && !piece && (p.offset%chunk != 0 || int64(n) != chunk):
 		return damaged("data frame that is no chunk")
+	}
+	if again {
+		return in.passOver(h, p)
 	}
 	in.got += int64(n)
 	in.bytes += int64(n)
@@ -222,6 +233,17 @@ func (in *intake) data(h header, body []byte) error {
 		return nil
 	}
 	return in.pass(c)
+}
+
+// passOver drops a chunk that is here already.
+func (in *intake) passOver(h header, p place) error {
+	c, err := in.read(h, p)
+	if err != nil {
+		return err
+	}
+	in.cur.twice += int64(c.n)
+	in.r.pool.put(c)
+	return nil
 }
 
 // read takes a data frame's payload off the connection.

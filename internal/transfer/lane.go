@@ -12,15 +12,16 @@ type laneState struct {
 	begun   bool
 	ended   bool        // its last chunk has passed
 	missing int         // chunks asked for again
-	broken  bool        // some chunk came late: a second digest must be made from the file
+	broken  bool        // not every chunk passed in order: a second digest must be made from the file
 	digest  *fileDigest // of what has passed
 	through int64       // everything before this offset is handed on
 }
 
-// laneItem is a chunk, or the end of the entry it names.
+// laneItem is a chunk, or the end of the entry it names, or somebody who waits for all before.
 type laneItem struct {
-	c   *chunk
-	end *inbound
+	c      *chunk
+	end    *inbound
+	passed chan struct{}
 }
 
 // lane is the goroutine through which chunks of large files and of streams pass in the order they came, verified by the
@@ -47,6 +48,10 @@ func (l *lane) run() {
 }
 
 func (l *lane) pass(it laneItem) error {
+	if it.passed != nil {
+		close(it.passed)
+		return nil
+	}
 	e := it.end
 	if c := it.c; c != nil {
 		select {
@@ -79,7 +84,9 @@ func (l *lane) pass(it laneItem) error {
 
 func (l *lane) begin(e *inbound) error {
 	e.lane.begun = true
-	e.lane.digest = newFileDigest(l.r.terms.chunk, l.r.terms.digest)
+	if e.lane.digest == nil {
+		e.lane.digest = newFileDigest(l.r.terms.chunk, l.r.terms.digest)
+	}
 	return l.r.sink.begin(e)
 }
 
@@ -87,6 +94,9 @@ func (l *lane) chunk(e *inbound, c *chunk) error {
 	if c.repair && c.good {
 		l.r.repairs.settle(c)
 		e.lane.missing--
+	}
+	if !c.repair && !l.r.ordered(e) {
+		e.part.note(c.sum)
 	}
 	if !c.good {
 		return l.again(e, c)
@@ -145,15 +155,15 @@ func (l *lane) inOrder(e *inbound, c *chunk) error {
 
 // hand gives verified bytes to the sink.
 func (l *lane) hand(e *inbound, c *chunk) error {
-	if err := l.r.sink.write(e, c.payload(), c.offset); err != nil {
-		return err
-	}
 	if e.lane.missing == 0 || l.r.ordered(e) {
 		e.lane.through = max(e.lane.through, c.end())
 	}
+	if err := l.r.sink.write(e, c.payload(), c.offset); err != nil {
+		return err
+	}
 	n := c.n
 	l.r.pool.put(c)
-	l.r.took(l.r.out.tookUpTo(n, e.ID, e.lane.through))
+	l.r.took(l.r.out.tookUpTo(int64(n), e.ID, e.lane.through))
 	return nil
 }
 

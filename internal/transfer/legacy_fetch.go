@@ -62,7 +62,7 @@ func fetchLegacy(ctx context.Context, conn io.ReadWriteCloser, name string, o Re
 		f.result.Digest = ""
 	}
 	if f.sink != nil {
-		if err := f.sink.abandon(); err != nil {
+		if err := f.sink.abandon(keepNothing); err != nil {
 			f.notes.message("could not tidy up: " + reason(err))
 		}
 	}

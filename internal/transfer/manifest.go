@@ -52,6 +52,9 @@ type entryBody struct {
 	Mode  *uint32 `cbor:"5,keyasint,omitempty"` // permission bits, if they are to be preserved
 	Mtime *int64  `cbor:"6,keyasint,omitempty"` // seconds since 1970, likewise
 	Nanos uint32  `cbor:"7,keyasint,omitempty"` // and nanoseconds
+	// Stamp, of a file of several chunks, is the modification time in nanoseconds since 1970, also where it is not to be
+	// preserved: an earlier attempt to receive the file is known by it. 0: there is nothing to know it by.
+	Stamp int64 `cbor:"15,keyasint,omitempty"`
 
 	Ask    uint64 `cbor:"8,keyasint,omitempty"`  // of a file: the question about it, if there was one
 	Kept   bool   `cbor:"9,keyasint,omitempty"`  // the answer was that it is there: no data and no file end follow
@@ -149,6 +152,11 @@ func (b *endBody) check() error {
 	}
 	return nil
 }
+
+// pingBody (framePing) says that this end is at work and has nothing to say.
+type pingBody struct{}
+
+func (b *pingBody) check() error { return nil }
 
 // byeBody (frameBye) tells the receiver that the final receipt arrived.
 type byeBody struct{}

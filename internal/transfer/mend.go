@@ -47,7 +47,7 @@ func (s *sender) resend(own *pool, b againBody) error {
 		}
 		c.sum = c.hash()
 	}
-	return s.post(parcel{c: c, repair: true})
+	return s.post(parcel{c: c, repair: true, extra: true})
 }
 
 // reread reads a chunk of a file once more.

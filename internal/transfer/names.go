@@ -14,7 +14,7 @@ const (
 	maxDepth = 255  // directories below the destination
 
 	partSuffix    = ".udtcp-part"
-	journalSuffix = ".udtcp-journal" // spoken for: resuming keeps its notes there
+	journalSuffix = ".udtcp-journal"
 )
 
 // nameFault says why a component of a peer's path is refused, or "" when it may be used. The rule is the same at both
@@ -57,16 +57,19 @@ func reserved(name string) bool {
 }
 
 // partName is the temporary name beside name: ".NAME.udtcp-part", or, where that would be too long, the beginning of
-// NAME and a digest of all of it.
-func partName(name string) string {
-	if n := "." + name + partSuffix; len(n) <= maxName {
+// NAME and a digest of all of it. journalName is that of the journal.
+func partName(name string) string    { return besideName(name, partSuffix) }
+func journalName(name string) string { return besideName(name, journalSuffix) }
+
+func besideName(name, suffix string) string {
+	if n := "." + name + suffix; len(n) <= maxName {
 		return n
 	}
 	sum := blake3Of([]byte(name))
 	tag := "~" + hex.EncodeToString(sum[:8])
-	cut := maxName - len(".") - len(tag) - len(partSuffix)
+	cut := maxName - len(".") - len(tag) - len(suffix)
 	for cut > 0 && !utf8.RuneStart(name[cut]) {
 		cut--
 	}
-	return "." + name[:cut] + tag + partSuffix
+	return "." + name[:cut] + tag + suffix
 }

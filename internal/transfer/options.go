@@ -36,6 +36,8 @@ type SendOptions struct {
 	Preserve bool      // send mode and modification time
 	Links    bool      // send symbolic links in directories as links, if the receiver keeps them; otherwise they are skipped
 	Checksum bool      // compare digests, where size and time would do, to tell whether the receiver has a file
+	NoResume bool      // send everything, whatever the receiver has
+	Verify   bool      // have the receiver read what an earlier attempt left before it keeps it
 	Digest   Digest    // digest to report; empty is BLAKE3
 	Software string    // own name and version for the peer's messages, "udtcp 1.2"; may be empty
 	Secure   bool      // conn is encrypted and the peer known; the other end must say so too
@@ -58,6 +60,9 @@ type RecvOptions struct {
 	Preserve  bool   // apply mode (permission bits only) and modification time
 	Links     bool   // keep symbolic links whose targets stay inside what is sent; directories must then be real ones here
 	Checksum  bool   // as in SendOptions
+	NoResume  bool   // take nothing over that an earlier attempt left
+	syncEvery int64  // bytes of a large file between two syncs; 0 is the constant syncEvery; for tests
+	Verify    bool   // read what an earlier attempt left, and keep only what has the digests that were recorded
 	MaxSize   int64  // most bytes to accept in all; 0 is no limit
 	Digest    Digest // digest to report; empty is BLAKE3
 	Software  string // own name and version for the peer's messages; may be empty

@@ -16,6 +16,8 @@ type outbox struct {
 	keptBytes  int64 // of taken.Bytes, those of files that did not have to come
 	again      []againBody
 	skips      []skipBody
+	have       haveBody
+	newHave    bool
 	done       *doneBody
 
 	wake    chan struct{} // one token: there is something
@@ -54,7 +56,7 @@ func (o *outbox) took(n int64) int64 {
 	return o.taken.Bytes
 }
 
-func (o *outbox) tookUpTo(n int, id uint64, offset int64) int64 {
+func (o *outbox) tookUpTo(n int64, id uint64, offset int64) int64 {
 	o.mu.Lock()
 	o.taken.ID, o.taken.Offset = id, offset
 	o.mu.Unlock()
@@ -114,6 +116,17 @@ func (o *outbox) askAgain(b againBody) {
 	o.ring()
 }
 
+// has answers an entry, of which n bytes are here. The sender may wait for it.
+func (o *outbox) has(id uint64, n int64) int64 {
+	o.mu.Lock()
+	o.have, o.newHave = haveBody{ID: id, Offset: n}, true
+	o.mu.Unlock()
+	return o.keep(n)
+}
+
+// alive says again how far verified bytes have got.
+func (o *outbox) alive() { o.took(0) }
+
 // finish sends the final receipt, after everything else.
 func (o *outbox) finish(b *doneBody) {
 	o.mu.Lock()
@@ -144,6 +157,11 @@ func (o *outbox) collect(dst []byte) (frames []byte, last bool, err error) {
 		default:
 		}
 	}
+	if o.newHave {
+		if dst, err = appendFrame(dst, frameHave, &o.have); err != nil {
+			return dst, false, err
+		}
+	}
 	if o.newTaken {
 		if dst, err = appendFrame(dst, frameTaken, &o.taken); err != nil {
 			return dst, false, err
@@ -154,7 +172,7 @@ func (o *outbox) collect(dst []byte) (frames []byte, last bool, err error) {
 			return dst, false, err
 		}
 	}
-	o.newTaken, o.newReceipt = false, false
+	o.newHave, o.newTaken, o.newReceipt = false, false, false
 	if o.done != nil {
 		dst, err = appendFrame(dst, frameDone, o.done)
 	}

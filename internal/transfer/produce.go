@@ -156,6 +156,9 @@ func (s *sender) file(e *outbound) error {
 	if s.o.Preserve {
 		e.setAttributes(e.info)
 	}
+	if e.Size > int64(s.terms.chunk) {
+		e.Stamp, e.answer = e.info.ModTime().UnixNano(), newAnswer()
+	}
 	if !s.backlog.add(e, s.stop) {
 		return errOver
 	}
@@ -182,23 +185,36 @@ func (s *sender) file(e *outbound) error {
 	return s.push(parcel{e: e, c: c, head: true, tail: true})
 }
 
-// large sends a file of several chunks. The hashers read them; the last one is passed on when all are read and the file
-// is found unchanged.
+// large sends a file of several chunks, but for what the receiver has of it. The hashers read them; the last one is
+// passed on when all are read and the file is found unchanged.
 func (s *sender) large(e *outbound, f *os.File) error {
+	if err := s.push(parcel{e: e, head: true}); err != nil {
+		return err
+	}
+	if err := s.awaitAnswer(e); err != nil {
+		return err
+	}
 	r := &reading{e: e, f: f, done: make(chan struct{}, cap(s.hash)+1)}
 	missing := 0 // reads that are not known to be done
 	for offset := int64(0); offset < e.Size; {
-		c := s.pool.get(s.stop)
-		if c == nil {
-			return errOver
+		p := parcel{e: e}
+		if there := e.answer.offset.Load(); there > offset {
+			p.gap = &gap{e: e, from: offset, to: there, done: make(chan struct{})}
+			s.do(func() { s.readGap(p.gap) })
+			offset = there
+		} else {
+			c := s.pool.get(s.stop)
+			if c == nil {
+				return errOver
+			}
+			c.id, c.offset, c.from = e.ID, offset, r
+			c.n = int(min(int64(s.terms.chunk), e.Size-offset))
+			p.c = c
+			offset += int64(c.n)
+			s.hash <- c // has room for every chunk there is
+			missing++
 		}
-		c.id, c.offset, c.from = e.ID, offset, r
-		c.n = int(min(int64(s.terms.chunk), e.Size-offset))
-		p := parcel{e: e, c: c, head: offset == 0}
-		offset += int64(c.n)
 		p.tail = offset == e.Size
-		s.hash <- c // has room for every chunk there is
-		missing++
 		for missing > 0 && (p.tail || len(r.done) > 0) {
 			select {
 			case <-r.done:

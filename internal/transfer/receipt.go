@@ -44,6 +44,20 @@ func (b *againBody) check() error {
 	return nil
 }
 
+// haveBody (frameHave) is the answer to each entry of a file of several chunks: the bytes before Offset are here. That is
+// a multiple of the chunk size, or the file's.
+type haveBody struct {
+	ID     uint64 `cbor:"1,keyasint"`
+	Offset int64  `cbor:"2,keyasint"`
+}
+
+func (b *haveBody) check() error {
+	if b.Offset < 0 {
+		return errors.New("a negative offset")
+	}
+	return nil
+}
+
 // doneBody (frameDone) is the final receipt.
 type doneBody struct {
 	Files  int64  `cbor:"1,keyasint"`

@@ -30,6 +30,7 @@ type receiver struct {
 	desk    *desk         // answers what the sender asks
 	out     *outbox
 
+	begun  chan struct{} // closed when the terms are known and the work has begun
 	all    atomic.Bool   // every entry is here and verified or asked for again: the end frame came
 	stored chan struct{} // closed when every entry is committed
 	result Result        // the committer's until the session has parted
@@ -49,7 +50,8 @@ func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open f
 	r := &receiver{
 		session: newSession(conn), o: o, progress: o.Progress,
 		ready: make(chan *inbound, maxParts), ends: make(chan *endBody, 1),
-		repairs: &repairs{want: make(map[spot]*repair)}, out: newOutbox(), stored: make(chan struct{}),
+		repairs: &repairs{want: make(map[spot]*repair)}, out: newOutbox(),
+		begun: make(chan struct{}), stored: make(chan struct{}),
 	}
 	if r.progress == nil {
 		r.progress = new(Progress)
@@ -65,7 +67,7 @@ func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open f
 	if o.Links {
 		own.can(featureLinks)
 	}
-	own.Ordered = o.Stdout != nil
+	own.Ordered, own.Verify = o.Stdout != nil, o.Verify
 	if err != nil {
 		r.end(err) // the sender is to know why
 	}
@@ -74,7 +76,7 @@ func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open f
 	r.part()
 	undo()
 	if r.sink != nil {
-		if err := r.sink.abandon(); err != nil {
+		if err := r.sink.abandon(r.keeps()); err != nil {
 			r.notes.message("could not tidy up: " + reason(err))
 		}
 	}
@@ -83,6 +85,18 @@ func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open f
 		r.result.Digest = ""
 	}
 	return r.result, r.outcome(ctx)
+}
+
+// keeps is what becomes of files that are not complete. What does not fit its digest is no use to anybody; a failing
+// disk is not asked for more.
+func (r *receiver) keeps() keeping {
+	switch KindOf(r.err) {
+	case KindIntegrity:
+		return keepNothing
+	case KindLocalIO:
+		return keepRecorded
+	}
+	return keepAll
 }
 
 // openSink opens the destination. Nothing is touched there before the ends have agreed on what they do.
@@ -157,6 +171,7 @@ func (r *receiver) start(t terms, open func(dir string) (store, error)) error {
 	for range hashers() {
 		r.do(r.work)
 	}
+	close(r.begun)
 	return nil
 }
 
@@ -212,6 +227,11 @@ func (r *receiver) verified(c *chunk) error {
 // small tells whether the entry is for one worker.
 func (r *receiver) small(e *inbound) bool { return e.small(r.terms.chunk) && !r.sink.ordered() }
 
+// resumes tells whether the entry is answered with what is here of it.
+func (r *receiver) resumes(e *inbound) bool {
+	return r.terms.resume && e.Kind == entryFile && !e.small(r.terms.chunk) && !r.sink.ordered()
+}
+
 // ordered tells whether the entry's bytes must be handed on in order.
 func (r *receiver) ordered(e *inbound) bool { return e.Kind == entryStream || r.sink.ordered() }
 
@@ -248,6 +268,28 @@ func (r *receiver) commit(e *inbound) error {
 	}
 }
 
+// drain waits until what has come is in the files, so that it can be kept.
+func (r *receiver) drain() {
+	select {
+	case <-r.begun:
+	default:
+		return
+	}
+	if r.sink.ordered() {
+		return
+	}
+	it := laneItem{passed: make(chan struct{})}
+	select {
+	case r.lane.in <- it:
+	case <-r.stop:
+		return
+	}
+	select {
+	case <-it.passed:
+	case <-r.stop:
+	}
+}
+
 // lost is what an end of the connection means; nil if it is as good as any.
 func (r *receiver) lost(err error) error {
 	unknown := &Error{
@@ -258,6 +300,7 @@ func (r *receiver) lost(err error) error {
 	if r.out.started.Load() {
 		wait = r.out.final
 	} else if !r.all.Load() || r.repairs.close() {
+		r.drain()
 		return lost("before everything had come", err)
 	}
 	select {

@@ -225,15 +225,15 @@ type faultyFolder struct {
 	s *faulty
 }
 
-func (f *faultyFolder) create(part string) (partFile, error) {
+func (f *faultyFolder) create(part string) (partFile, int64, error) {
 	if err := f.s.fail("create", part); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	p, err := f.folder.create(part)
+	p, size, err := f.folder.create(part)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return &faultyPart{p, f.s, part}, nil
+	return &faultyPart{p, f.s, part}, size, nil
 }
 
 func (f *faultyFolder) publish(part, name string, replace bool) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type sender struct {
 	keep    *keep          // nil if what is sent can be read again
 	asked   chan againBody // to the mender
 	asks    int            // the reader's own
+	empty   atomic.Int32   // answers in a row that the receiver has nothing of a large file
 	totals  chan totals    // the count of the sources, once it is done
 	found   chan found     // from the scout to the producer
 	answers *answers       // to the scout's questions
@@ -49,8 +51,10 @@ type parcel struct {
 	e      *outbound
 	c      *chunk
 	head   bool // the entry frame goes first
+	gap    *gap // what follows in the file is not sent
 	tail   bool // the file's end comes last
 	repair bool // c was asked for again
+	extra  bool // not of the manifest's making: from the mender or the sealer
 	kind   frameType
 	ctl    body // a control frame on its own
 }
@@ -84,8 +88,12 @@ func Send(ctx context.Context, conn io.ReadWriteCloser, o SendOptions) (Result, 
 	if err != nil {
 		s.end(err) // the receiver is to know why
 	}
-	undo := s.watch(ctx)
 	own := ownHello(roleSend, digest, o.Software)
+	if o.NoResume {
+		own.Features = slices.DeleteFunc(slices.Clone(own.Features), func(f string) bool { return f == featureResume })
+	}
+	own.Verify = o.Verify
+	undo := s.watch(ctx)
 	if o.Links {
 		own.can(featureLinks)
 	}
@@ -223,6 +231,8 @@ func (s *sender) handle(h header, raw []byte) (last bool, err error) {
 		return false, s.again(raw)
 	case frameSkip:
 		return false, s.skipped(raw)
+	case frameHave:
+		return false, s.has(raw)
 	case frameDone:
 		return true, s.done(raw)
 	}
@@ -241,7 +251,7 @@ func (s *sender) receipt(raw []byte) error {
 		if e.Kind != entryFile && e.Kind != entryStream {
 			continue
 		}
-		f := FileDone{Name: e.path, Size: e.end.Size, Digest: e.end.hex(s.terms.digest)}
+		f := FileDone{Name: e.path, Size: e.end.Size, Digest: e.end.hex(s.terms.digest), Resumed: e.unsent}
 		if e.Kept {
 			f.Resumed = f.Size
 		}

@@ -4,7 +4,8 @@ package transfer
 type sink interface {
 	// offer looks at the offer and refuses early what cannot go well.
 	offer(b *offerBody) error
-	// open is told of each entry before any of its bytes come, in order. It makes directories.
+	// open is told of each entry before any of its bytes come, in order. It makes directories, and finds what there is
+	// already of a large file.
 	open(e *inbound) error
 	// small takes a whole, verified file. Several workers call it at once.
 	small(e *inbound, b []byte) error
@@ -17,6 +18,8 @@ type sink interface {
 	openExisting(path string) (partFile, error)
 	// keep makes sure that the file of an entry that need not come is still there.
 	keep(e *inbound) error
+	// left is how many bytes of a path's file an earlier attempt may have left.
+	left(path string) int64
 	// room makes sure that there is space for n more bytes.
 	room(n int64) error
 	// commit makes complete entries durable under their final names.
@@ -27,6 +30,6 @@ type sink interface {
 	ordered() bool
 	// where is the entry's path for people here.
 	where(e *inbound) string
-	// abandon removes what is not complete. Nothing else runs by then.
-	abandon() error
+	// abandon gives up what is not complete. Nothing else runs by then.
+	abandon(k keeping) error
 }

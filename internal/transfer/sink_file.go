@@ -77,15 +77,17 @@ func (s *fileSink) room(n int64) error {
 func (s *fileSink) open(e *inbound) error {
 	switch e.Kind {
 	case entryFile, entryStream:
-		if err := s.room(e.Size); err != nil {
-			return err
-		}
 		select {
 		case s.tokens <- struct{}{}: // given back with the part
-			return nil
 		case <-s.r.stop:
 			return errOver
 		}
+		if s.r.resumes(e) {
+			if err := s.find(e); err != nil {
+				return err
+			}
+		}
+		return s.room(e.Size - e.here)
 	case entryDir:
 		perm := fs.FileMode(0o777)
 		if p, ok := e.perm(); ok && s.r.o.Preserve {
@@ -116,23 +118,41 @@ func (s *fileSink) small(e *inbound, b []byte) error {
 }
 
 func (s *fileSink) begin(e *inbound) error {
-	name := e.Name
-	if s.single != "" {
-		name = s.single
+	if e.part != nil {
+		return nil // opened with the entry
 	}
-	p, err := openPart(s.st, e.dir, name, s.r.o.Overwrite)
-	if err != nil {
+	if err := s.openPart(e); err != nil {
 		return s.r.fault("create", e, err)
 	}
+	if err := e.part.fresh(); err != nil {
+		return s.r.fault("create", e, err)
+	}
+	return nil
+}
+
+// name is the last component of the entry's path here.
+func (s *fileSink) name(e *inbound) string {
+	if s.single != "" {
+		return s.single
+	}
+	return e.Name
+}
+
+// openPart opens the part file for the entry, with what there is in it.
+func (s *fileSink) openPart(e *inbound) error {
+	p, err := openPart(s.st, e.dir, s.name(e), s.r.o.Overwrite)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.parts[p] = struct{}{}
-	s.mu.Unlock()
 	e.part = p
 	return nil
 }
 
 func (s *fileSink) write(e *inbound, b []byte, offset int64) error {
-	if err := e.part.write(b, offset); err != nil {
+	if err := e.part.write(b, offset, e.lane.through); err != nil {
 		return s.r.fault("write", e, err)
 	}
 	return nil
@@ -318,12 +338,12 @@ func (s *fileSink) leave(dir *inbound) error {
 	return nil
 }
 
-func (s *fileSink) abandon() error {
+func (s *fileSink) abandon(k keeping) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
 	for p := range s.parts {
-		errs = append(errs, p.discard())
+		errs = append(errs, p.leave(k))
 	}
 	clear(s.parts)
 	return errors.Join(append(errs, s.st.close())...)

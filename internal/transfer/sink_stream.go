@@ -72,7 +72,7 @@ func (s *streamSink) write(e *inbound, b []byte, _ int64) error {
 }
 
 // abandon frees a Write that hangs, where the writer can be told to, or leaves it behind.
-func (s *streamSink) abandon() error {
+func (s *streamSink) abandon(keeping) error {
 	if await(s.ended, pipePatience) {
 		return nil
 	}

@@ -125,6 +125,9 @@ type outbound struct {
 	info   fs.FileInfo // as the walk found it; of a file, from its opening on, as it was then
 	end    fileEndBody // of a file or stream: the sealer fills it in
 	digest *fileDigest // the sealer's own
+	gap    *gap        // likewise: not closed yet
+	unsent int64       // bytes that were not sent; set before the end is
+	answer *answer     // of a file of several chunks
 }
 
 // changed tells whether a file is not what it was when it was opened: the open file f, or what its path leads to now.

@@ -83,7 +83,7 @@ func TestUnchangedWhenAllIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		e := &outbound{path: "f", from: path}
+		e := &outbound{path: "f", from: path, answer: newAnswer()}
 		if e.info, err = f.Stat(); err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestUnchangedWhenAllIsRead(t *testing.T) {
 		result := make(chan error, 1)
 		go func() { result <- s.large(e, f) }()
 		synctest.Wait()
-		if len(s.hash) != 3 || len(s.seal) != 2 {
+		if len(s.hash) != 3 || len(s.seal) != 3 { // with the entry's own
 			t.Fatalf("%d chunks to be read, %d passed on", len(s.hash), len(s.seal))
 		}
 		for c := <-s.hash; ; c = <-s.hash {
@@ -112,7 +112,7 @@ func TestUnchangedWhenAllIsRead(t *testing.T) {
 			}
 		}
 		wantKind(t, <-result, KindIntegrity)
-		if len(s.seal) != 2 {
+		if len(s.seal) != 3 {
 			t.Error("the end of the file was passed on")
 		}
 	})

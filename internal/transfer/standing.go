@@ -70,25 +70,32 @@ func (s *fileSink) keep(e *inbound) error {
 	return nil
 }
 
-// tidy removes the part file beside a path, unless somebody is writing it.
+// tidy removes the part file and the journal beside a path, unless somebody is writing them.
 func (s *fileSink) tidy(path string) (err error) {
 	d, name, err := s.spot(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	temp := partName(name)
-	if _, err := d.lookup(temp); err != nil {
-		return notThere(err)
+	for _, temp := range []string{partName(name), journalName(name)} {
+		if _, err := d.lookup(temp); err != nil {
+			if notThere(err) != nil {
+				return err
+			}
+			continue
+		}
+		f, _, err := d.create(temp) // which takes it over
+		if errors.Is(err, errBusy) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.remove(temp), f.Close()); err != nil {
+			return err
+		}
 	}
-	f, err := d.create(temp) // which takes it over
-	if errors.Is(err, errBusy) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.remove(temp), f.Close())
+	return nil
 }
 
 // notThere is nil for the error that says so.
@@ -139,4 +146,5 @@ func (s *fileSink) sync(e *inbound) error {
 func (s *streamSink) existing(string) *standing             { return nil }
 func (s *streamSink) openExisting(string) (partFile, error) { return nil, syscall.ENOENT }
 func (s *streamSink) keep(*inbound) error                   { return nil } // no questions are answered for a pipe
+func (s *streamSink) left(string) int64                     { return 0 }
 func (s *streamSink) room(int64) error                      { return nil }

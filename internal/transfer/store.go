@@ -31,9 +31,9 @@ type store interface {
 type folder interface {
 	// lookup describes a name without following it.
 	lookup(name string) (fs.FileInfo, error)
-	// create opens a new part file, for this process alone: errBusy if another one is writing it. What an earlier,
-	// dead one left is taken over, empty.
-	create(part string) (partFile, error)
+	// create opens a part file or journal, for this process alone: errBusy if another one is writing it. What an
+	// earlier, dead one left is taken over, with the size bytes that it has.
+	create(part string) (file partFile, size int64, err error)
 	// open opens a plain file that is there, to be read and synced. It follows no link.
 	open(name string) (partFile, error)
 	// publish gives a part file its final name. Without replace it fails with fs.ErrExist if that is taken.
@@ -53,11 +53,12 @@ type folder interface {
 	close() error
 }
 
-// partFile is a file being received.
+// partFile is a file being received, or its journal, or one that was there before.
 type partFile interface {
 	io.WriterAt
 	io.ReaderAt
 	chmod(perm fs.FileMode) error
+	truncate(size int64) error
 	datasync() error // content and size
 	sync() error     // and the rest
 	io.Closer

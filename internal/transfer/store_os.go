@@ -168,7 +168,7 @@ type osFolder struct {
 
 func (f *osFolder) lookup(name string) (fs.FileInfo, error) { return f.root.Lstat(name) }
 
-func (f *osFolder) create(part string) (partFile, error) {
+func (f *osFolder) create(part string) (partFile, int64, error) {
 	const tries = 3 // each lost to another receiver that was just giving up
 	for range tries {
 		file, err := f.root.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL|openFlags, 0o600)
@@ -179,51 +179,46 @@ func (f *osFolder) create(part string) (partFile, error) {
 			}
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		ours, err := f.claim(file, part)
-		if ours {
-			return osPart{file}, nil
+		ours, size, err := f.claim(file, part)
+		if ours && err == nil {
+			return osPart{file}, size, nil
 		}
 		if err = errors.Join(err, file.Close()); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	return nil, errBusy
+	return nil, 0, errBusy
 }
 
 // claim locks a part file that was just opened and makes sure that it still is the one with that name.
-func (f *osFolder) claim(file *os.File, part string) (bool, error) {
+func (f *osFolder) claim(file *os.File, part string) (ours bool, size int64, err error) {
 	if err := lockFile(file); err != nil {
-		return false, err
+		return false, 0, err
 	}
 	opened, err := file.Stat()
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	if !opened.Mode().IsRegular() {
-		return false, notRegular(part)
+		return false, 0, notRegular(part)
 	}
 	named, err := f.root.Lstat(part)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named) {
-		return false, nil
+		return false, 0, nil
 	}
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	if linksOf(opened) > 1 {
 		// An earlier receiver died between giving it its final name and taking this one away: it is that file now.
-		return false, f.root.Remove(part)
-	}
-	if opened.Size() > 0 {
-		if err := file.Truncate(0); err != nil {
-			return false, err
-		}
+		return false, 0, f.root.Remove(part)
 	}
 	if opened.Mode().Perm() != 0o600 {
-		return true, file.Chmod(0o600)
+		err = file.Chmod(0o600)
 	}
-	return true, nil
+	return true, opened.Size(), err
 }
 
 func notRegular(name string) error {
@@ -307,6 +302,7 @@ func (f *osFolder) close() error { return f.store.release(f) }
 type osPart struct{ *os.File }
 
 func (p osPart) chmod(perm fs.FileMode) error { return p.Chmod(perm) }
+func (p osPart) truncate(size int64) error    { return p.Truncate(size) }
 func (p osPart) sync() error                  { return p.Sync() }
 func (p osPart) datasync() error              { return datasync(p.File) }
 

@@ -164,13 +164,13 @@ func TestLeftoverPart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.close()
-	if _, err := f.create(".g.udtcp-part"); err == nil {
+	if _, _, err := f.create(".g.udtcp-part"); err == nil {
 		t.Error("a link is taken for a part file")
 	}
 	if err := mkfifo(filepath.Join(dst, ".h.udtcp-part")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.create(".h.udtcp-part"); err == nil {
+	if _, _, err := f.create(".h.udtcp-part"); err == nil {
 		t.Error("a FIFO is taken for a part file")
 	}
 	if b, err := os.ReadFile(filepath.Join(dst, "victim")); string(b) != "victim" {
@@ -273,14 +273,14 @@ func TestBackgroundSync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.unsynced = syncEvery
-	if err := p.write([]byte("x"), 0); err != nil && !errors.Is(err, syscall.EIO) {
+	p.dirty = syncEvery
+	if err := p.write([]byte("x"), 0, 0); err != nil && !errors.Is(err, syscall.EIO) {
 		t.Error(err)
 	}
 	if err := p.settle(); !errors.Is(err, syscall.EIO) {
 		t.Errorf("a failed sync is forgotten: %v", err)
 	}
-	if err := p.write([]byte("x"), 0); !errors.Is(err, syscall.EIO) {
+	if err := p.write([]byte("x"), 0, 0); !errors.Is(err, syscall.EIO) {
 		t.Errorf("a failed sync is forgotten: %v", err)
 	}
 	if err := p.discard(); err != nil {

@@ -31,6 +31,7 @@ func tortures(t *testing.T) []*tortured {
 	src := t.TempDir()
 	put(t, filepath.Join(src, "small"), randomBytes(1, 5000))
 	put(t, filepath.Join(src, "large"), randomBytes(2, 2*minChunk+5000))
+	put(t, filepath.Join(src, "larger"), randomBytes(5, 5*minChunk+5000))
 	for i := range 12 {
 		put(t, filepath.Join(src, "tree", fmt.Sprint(i%3), fmt.Sprint(i)), randomBytes(uint64(i), i*1000))
 	}
@@ -50,6 +51,7 @@ func tortures(t *testing.T) []*tortured {
 		overwrite  bool
 		whole      bool
 	}{
+		{"several syncs", "larger", newDisk(), false, false},
 		{"small file", "small", newDisk(), false, false},
 		{"large file", "large", newDisk(), false, false},
 		{"tree", "tree", newDisk(), false, false},
@@ -61,7 +63,7 @@ func tortures(t *testing.T) []*tortured {
 		list = append(list, &tortured{
 			name: c.name, sent: load(t, src, c.path), old: c.old, whole: c.whole,
 			so: SendOptions{Paths: []string{path}, Preserve: true},
-			ro: RecvOptions{Dir: t.TempDir(), Preserve: true, Overwrite: c.overwrite},
+			ro: RecvOptions{Dir: t.TempDir(), Preserve: true, Overwrite: c.overwrite, syncEvery: minChunk},
 		})
 	}
 	return list

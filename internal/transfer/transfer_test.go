@@ -166,6 +166,12 @@ func names(t *testing.T, dir string) []string {
 	return list
 }
 
+// finished are the names but those that udtcp makes for what is not complete.
+func finished(t *testing.T, dir string) []string {
+	t.Helper()
+	return slices.DeleteFunc(names(t, dir), func(n string) bool { return reserved(filepath.Base(n)) })
+}
+
 func TestOneFile(t *testing.T) {
 	for _, size := range []int{0, 1, 1000, minChunk - 1, minChunk, minChunk + 1, 3*minChunk + 77, 40 * minChunk} {
 		for _, digest := range []Digest{BLAKE3, SHA256} {

@@ -29,7 +29,9 @@ func (s *sender) sealOne(list *listDigest, p parcel) error {
 		e.end = fileEndBody{Size: e.Size, Digest: e.Digest, SHA256: e.SHA256}
 		s.sealed(list, e)
 	} else if e != nil && (e.Kind == entryFile || e.Kind == entryStream) {
-		s.digest(list, p)
+		if err := s.digest(list, p); err != nil {
+			return err
+		}
 	}
 	if p.kind == frameEnd {
 		s.whole.Digest = list.sum()
@@ -39,24 +41,26 @@ func (s *sender) sealOne(list *listDigest, p parcel) error {
 }
 
 // digest adds a parcel to its file's digest, and if it is the last of the file, works that out.
-func (s *sender) digest(list *listDigest, p parcel) {
+func (s *sender) digest(list *listDigest, p parcel) error {
 	e := p.e
 	if e.digest == nil {
 		e.digest = newFileDigest(s.terms.chunk, s.terms.digest)
 	}
 	if c := p.c; c != nil {
-		if c.piece {
-			e.digest.addBytes(c.payload())
-		} else {
-			e.digest.addNode(c.node)
-		}
-		if e.digest.sha != nil {
-			e.digest.sha.Write(c.payload())
-		}
-		e.end.Size += int64(c.n)
+		s.digestChunk(e, c)
+	}
+	if p.gap != nil {
+		e.gap, e.unsent = p.gap, p.gap.to-p.gap.from
+		e.end.Size += e.unsent
 	}
 	if !p.tail {
-		return
+		return nil
+	}
+	if e.gap != nil {
+		if err := s.closeGap(e); err != nil {
+			s.end(err)
+			return err
+		}
 	}
 	sum := e.digest.sum()
 	e.end.ID, e.end.Digest = e.ID, sum[:]
@@ -65,6 +69,7 @@ func (s *sender) digest(list *listDigest, p parcel) {
 	}
 	e.digest = nil
 	s.sealed(list, e)
+	return nil
 }
 
 // sealed counts a file whose size and digest are known.
@@ -72,6 +77,21 @@ func (s *sender) sealed(list *listDigest, e *outbound) {
 	list.add(e.end.hex(s.terms.digest), e.path)
 	s.whole.Files++
 	s.whole.Bytes += e.end.Size
+}
+
+func (s *sender) digestChunk(e *outbound, c *chunk) {
+	switch {
+	case e.gap != nil:
+		e.gap.behind = append(e.gap.behind, bytesValue(c.sum))
+	case c.piece:
+		e.digest.addBytes(c.payload())
+	default:
+		e.digest.addNode(c.node)
+	}
+	if e.digest.sha != nil && e.gap == nil {
+		e.digest.sha.Write(c.payload())
+	}
+	e.end.Size += int64(c.n)
 }
 
 // post gives a parcel to the writer.
@@ -159,7 +179,7 @@ func (w *packer) add(p parcel) (err error) {
 	if p.e != nil && (p.tail || p.ctl != nil) {
 		s.sent.Store(p.e.ID)
 	}
-	if !p.repair {
+	if !p.extra {
 		s.pending.Add(-1)
 	}
 	if len(w.buf) > packSize-packLimit {
