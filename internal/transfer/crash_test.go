@@ -26,6 +26,26 @@ import (
 type recording struct {
 	before *disk // durable
 	steps  []step
+	calls  []int // of the steps, those that a call begins with, and their end
+}
+
+func callsOf(steps []step) []int {
+	var calls []int
+	for i, s := range steps {
+		if s.first {
+			calls = append(calls, i)
+		}
+	}
+	return append(calls, len(steps))
+}
+
+// moment chooses a number of steps after which there is a crash: as often between two calls as anywhere, since most steps
+// are the blocks of a few large writes.
+func (r *recording) moment(rng *rand.Rand) int {
+	if rng.IntN(2) == 0 {
+		return r.calls[rng.IntN(len(r.calls))]
+	}
+	return rng.IntN(len(r.steps) + 1)
 }
 
 // prefix is the disk after n steps, none of them lost: what remains when the process alone dies.

@@ -10,18 +10,22 @@ import (
 
 // fresh makes the part file empty, whatever an earlier attempt left.
 func (p *part) fresh() error {
-	if p.left > 0 {
-		if err := p.file.truncate(0); err != nil {
-			return err
-		}
-	} else if p.id == nil {
+	if p.left == 0 && p.id == nil {
 		return nil // a small file's part was not there, so neither was a journal
 	}
-	p.left = 0
-	if err := p.dir.remove(journalName(p.name)); !errors.Is(err, fs.ErrNotExist) {
+	err := p.dir.remove(journalName(p.name))
+	if err == nil {
+		// Before anything is written: a journal that a crash brought back would speak for bytes that are not there.
+		err = p.dir.sync()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil
+	if p.left == 0 {
+		return nil
+	}
+	p.left = 0
+	return p.file.truncate(0)
 }
 
 // resume goes on with what an earlier attempt left of the source id, and gives the bytes that are kept: those that the

@@ -23,6 +23,7 @@ type tortured struct {
 	sent  *disk // what the destination has in the end, where that differs from old
 	old   *disk
 	whole bool // many files are synced at once
+	over  bool // the first run takes nothing over from what is there, those after it do
 }
 
 // tortures makes the transfers whose file operations are recorded.
@@ -41,32 +42,40 @@ func tortures(t *testing.T) []*tortured {
 	old := newDisk()
 	old.put("small", randomBytes(4, 9000))
 	old.put("other", []byte("nobody's business"))
-	// What an earlier receiver left when it was killed.
+	// A part file without a journal is nothing to go on with.
 	left := newDisk()
 	left.put(".large.udtcp-part", randomBytes(2, minChunk+77))
-	var list []*tortured
-	for _, c := range []struct {
-		name, path string
-		old        *disk
-		overwrite  bool
-		whole      bool
-	}{
-		{"several syncs", "larger", newDisk(), false, false},
-		{"small file", "small", newDisk(), false, false},
-		{"large file", "large", newDisk(), false, false},
-		{"tree", "tree", newDisk(), false, false},
-		{"tree, synced at once", "tree", newDisk(), false, true},
-		{"overwrite", "small", old, true, false},
-		{"leftovers", "large", left, false, true},
-	} {
-		path := filepath.Join(src, c.path)
-		list = append(list, &tortured{
-			name: c.name, sent: load(t, src, c.path), old: c.old, whole: c.whole,
-			so: SendOptions{Paths: []string{path}, Preserve: true},
-			ro: RecvOptions{Dir: t.TempDir(), Preserve: true, Overwrite: c.overwrite, syncEvery: minChunk},
-		})
+	dst := t.TempDir()
+	of := func(name, path string, old *disk) *tortured {
+		return &tortured{
+			name: name, sent: load(t, src, path), old: old,
+			so: SendOptions{Paths: []string{filepath.Join(src, path)}, Preserve: true},
+			ro: RecvOptions{Dir: dst, Preserve: true, syncEvery: minChunk},
+		}
 	}
-	return list
+	small, large := of("small file", "small", newDisk()), of("large file", "larger", newDisk())
+	tree, treeAtOnce := of("tree", "tree", newDisk()), of("tree, synced at once", "tree", newDisk())
+	treeAtOnce.whole = true
+	overwrite := of("overwrite", "small", old)
+	overwrite.ro.Overwrite = true
+	leftovers := of("leftovers", "large", left)
+	half := large.half(t)
+	resume, over := of("resume", "larger", half), of("start over", "larger", half)
+	over.over = true
+	return []*tortured{small, large, tree, treeAtOnce, overwrite, leftovers, resume, over}
+}
+
+// half is the disk on which a transfer's connection was lost after three chunks.
+func (c *tortured) half(t *testing.T) *disk {
+	t.Helper()
+	w := newWire(1 << 16)
+	w.a.out.cutAt = 3*(minChunk+100) + 2000
+	r := c.runOver(t.Context(), w, c.old, false)
+	list, err := fs.ReadDir(r.after, ".")
+	if err != nil || len(list) != 2 || KindOf(r.recvErr) != KindLost {
+		t.Fatalf("left behind: %v, %v, %v", list, err, r.recvErr)
+	}
+	return r.after.clone()
 }
 
 // load reads one name in a directory, and all below it.
@@ -107,6 +116,7 @@ type tortureRun struct {
 	sendErr, recvErr error
 	receipts         []receiptAt
 	content          int // steps done when the sender ended well; -1: it did not
+	resumed          int64
 }
 
 type receiptAt struct {
@@ -114,7 +124,7 @@ type receiptAt struct {
 	name  string
 }
 
-// run runs the transfer on a copy of a disk. again has it be run over what an earlier run may have completed.
+// run runs the transfer on a copy of a disk, the same command each time, but for what over says.
 func (c *tortured) run(ctx context.Context, before *disk, again bool) *tortureRun {
 	return c.runOver(ctx, newWire(1<<16), before, again)
 }
@@ -124,7 +134,7 @@ func (c *tortured) runOver(ctx context.Context, w *wire, before *disk, again boo
 	d := before.clone()
 	r := &tortureRun{recording: recording{before: before}, after: d, content: -1}
 	so, ro := c.so, c.ro
-	ro.Overwrite = ro.Overwrite || again
+	ro.NoResume = c.over && !again
 	done := func() int {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -139,11 +149,14 @@ func (c *tortured) runOver(ctx context.Context, w *wire, before *disk, again boo
 		w.a.Close()
 	})
 	wg.Go(func() {
-		_, r.recvErr = receive(ctx, w.b, ro, func(string) (store, error) { return &diskStore{d, c.whole}, nil })
+		var got Result
+		got, r.recvErr = receive(ctx, w.b, ro, func(string) (store, error) { return &diskStore{d, c.whole}, nil })
+		r.resumed = got.Resumed
 		w.b.Close()
 	})
 	wg.Wait()
 	r.steps = d.steps
+	r.calls = callsOf(r.steps)
 	return r
 }
 
@@ -213,6 +226,12 @@ func TestTortureStates(t *testing.T) {
 	const perRecording = 500
 	const deepest = 3
 	list := tortures(t)
+	var resumed atomic.Int64
+	defer func() {
+		if t.Logf("%d runs went on from what was left", resumed.Load()); run.Cases > perRecording && resumed.Load() == 0 {
+			t.Error("no run went on from what was left")
+		}
+	}()
 	for batch := 0; batch < run.Cases; batch += perRecording {
 		c := list[batch/perRecording%len(list)]
 		first := c.run(t.Context(), c.old, false)
@@ -223,7 +242,7 @@ func TestTortureStates(t *testing.T) {
 			rng := rand.New(rand.NewPCG(run.Seed, uint64(batch+i)))
 			r, history := first, ""
 			for depth := 1; ; depth++ {
-				n := rng.IntN(len(r.steps) + 1)
+				n := r.moment(rng)
 				now, lost := r.crash(n, rng)
 				history += fmt.Sprintf("\n  crash %d %s", depth, lost)
 				if err := c.crashed(r, n, now); err != nil {
@@ -232,6 +251,7 @@ func TestTortureStates(t *testing.T) {
 				}
 				r = c.run(t.Context(), now, true)
 				run.Runs.Add(1)
+				resumed.Add(min(r.resumed, 1))
 				if err := c.ended(r); err != nil {
 					run.failed("%s: case %d: %v%s", c.name, batch+i, err, history)
 					return
