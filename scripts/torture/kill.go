@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -22,27 +23,28 @@ func (b *bench) undisturbed(ctx context.Context, k *kind) (time.Duration, error)
 		return 0, err
 	}
 	began := time.Now()
-	if err := p.complete(ctx, 0); err != nil {
+	if _, err := p.complete(ctx, 0); err != nil {
 		return 0, err
 	}
 	took := time.Since(began)
 	return took, os.RemoveAll(p.dir)
 }
 
-// complete runs the transfer undisturbed: both ends are content and nothing is left behind.
-func (p *place) complete(ctx context.Context, run int) error {
+// complete runs the transfer undisturbed: both ends are content and nothing is left behind. It gives the bytes that were
+// kept from an earlier run.
+func (p *place) complete(ctx context.Context, run int) (resumed int64, err error) {
 	r, err := p.start(ctx, run, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	sender, receiver := r.wait()
 	if sender != 0 || receiver != 0 {
-		return fmt.Errorf("the sender ended with %d, the receiver with %d%s", sender, receiver, r.said())
+		return 0, fmt.Errorf("the sender ended with %d, the receiver with %d%s", sender, receiver, r.said())
 	}
 	if err := p.check(run, sender, receiver); err != nil {
-		return fmt.Errorf("%w%s", err, r.said())
+		return 0, fmt.Errorf("%w%s", err, r.said())
 	}
-	return nil
+	return r.recv.resumed, nil
 }
 
 // moment is when to kill.
@@ -120,6 +122,7 @@ func (p *place) killAndRunAgain(ctx context.Context, victim string, when moment,
 	}
 	t.partial.Add(int64(min(partial, 1)))
 	t.named.Add(int64(min(named, 1)))
+	journaled := named == 0 && partial > 0 && p.journaled()
 	if err := p.check(1, sender, receiver); err != nil {
 		return fmt.Errorf("sender %d, receiver %d: %w%s", sender, receiver, err, first.said())
 	}
@@ -128,9 +131,14 @@ func (p *place) killAndRunAgain(ctx context.Context, victim string, when moment,
 			return fmt.Errorf("sender %d, receiver %d: the survivor's status tells of something else%s", sender, receiver, first.said())
 		}
 	}
-	if err := p.complete(ctx, 2); err != nil {
+	resumed, err := p.complete(ctx, 2)
+	if err == nil && journaled && resumed == 0 {
+		err = errors.New("nothing was kept of what an earlier run had made durable")
+	}
+	if err != nil {
 		return fmt.Errorf("after sender %d, receiver %d, run again: %w%s", sender, receiver, err, first.said())
 	}
+	t.resumed.Add(min(resumed, 1))
 	return nil
 }
 
@@ -142,7 +150,10 @@ func (p *place) start(ctx context.Context, run int, more []string) (*transfer, e
 		recv = append(recv, "-o", "-")
 		stdout = p.output(run)
 	} else {
-		recv = append(recv, "--overwrite", "-o", p.destination()+"/")
+		recv = append(recv, "-o", p.destination()+"/")
+	}
+	if p.k.old {
+		recv = append(recv, "--overwrite")
 	}
 	r := &transfer{p: p}
 	var err error

@@ -44,6 +44,8 @@ func (b *bench) prepare(ctx context.Context) error {
 		{name: "overwrite", path: "data", send: []string{"--bwlimit", "60M"}, old: true},
 		{name: "tree", path: "top", send: []string{"--bwlimit", "20M"}},
 		{name: "pipe", path: "-", send: []string{"--bwlimit", "60M"}},
+		// Slow enough for the receiver to make some of it durable on the way.
+		{name: "slow file", path: "data", send: []string{"--bwlimit", "5M"}},
 	}
 	for i, k := range b.kinds {
 		dir := b.sources(k)
@@ -142,6 +144,18 @@ func (p *place) check(run, sender, receiver int) error {
 		o.Old = os.DirFS(p.b.older(p.k))
 	}
 	return promise.Check(o)
+}
+
+// journaled tells whether a journal says that bytes are durable: it is longer than one without chunks.
+func (p *place) journaled() bool {
+	const noChunks = 150
+	for name := range names(os.DirFS(p.destination()), ".") {
+		info, err := os.Stat(filepath.Join(p.destination(), name))
+		if strings.HasSuffix(name, ".udtcp-journal") && err == nil && info.Size() > noChunks {
+			return true
+		}
+	}
+	return false
 }
 
 // count counts names that files have for good, and partial files. What comes and goes while it looks it may miss.

@@ -139,9 +139,10 @@ func (b *bench) each(ctx context.Context, n int, f func(i int)) {
 
 // tally says what kills met, so that it can be seen that they came at all moments.
 type tally struct {
-	killed, partial, named atomic.Int64
+	killed, partial, named, resumed atomic.Int64
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("%d came in time, %d left a part of a file, %d a complete one", t.killed.Load(), t.partial.Load(), t.named.Load())
+	return fmt.Sprintf("%d came in time, %d left a part of a file, %d a complete one; %d times what was left was kept",
+		t.killed.Load(), t.partial.Load(), t.named.Load(), t.resumed.Load())
 }

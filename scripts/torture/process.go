@@ -26,6 +26,7 @@ type process struct {
 	changed chan struct{} // closed and replaced when what follows changes
 	address string        // it listens at
 	bytes   int64         // its progress
+	resumed int64         // bytes kept from an earlier run, in the end
 	said    []string      // the last lines but for progress
 }
 
@@ -86,6 +87,7 @@ func (p *process) read(r io.Reader) {
 		var e struct {
 			Event, Address string
 			Bytes          int64
+			Resumed        int64 `json:"resumed_bytes"`
 		}
 		known := json.Unmarshal([]byte(line), &e) == nil
 		p.mu.Lock()
@@ -94,6 +96,9 @@ func (p *process) read(r io.Reader) {
 			p.address = e.Address
 		case known && e.Event == "progress":
 			p.bytes = e.Bytes
+		case known && e.Event == "end":
+			p.resumed = e.Resumed
+			p.said = append(p.said, line)
 		case strings.TrimSpace(line) != "":
 			p.said = append(p.said, line)
 			p.said = p.said[max(0, len(p.said)-kept):]
