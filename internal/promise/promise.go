@@ -161,7 +161,7 @@ func list(fsys fs.FS) (names []string, err error) {
 }
 
 func exists(fsys fs.FS, name string) bool {
-	_, err := fs.Stat(fsys, name)
+	_, err := fs.Lstat(fsys, name)
 	return err == nil
 }
 
@@ -169,17 +169,17 @@ func isDir(fsys fs.FS, name string) bool {
 	if fsys == nil {
 		return false
 	}
-	info, err := fs.Stat(fsys, name)
+	info, err := fs.Lstat(fsys, name)
 	return err == nil && info.IsDir()
 }
 
-// same compares a file, or the existence of a directory.
+// same compares a file or a symbolic link, or the existence of a directory.
 func same(want, have fs.FS, name string, attributes bool) error {
-	a, err := fs.Stat(want, name)
+	a, err := fs.Lstat(want, name)
 	if err != nil {
 		return err
 	}
-	b, err := fs.Stat(have, name)
+	b, err := fs.Lstat(have, name)
 	if err != nil {
 		return err
 	}
@@ -188,6 +188,8 @@ func same(want, have fs.FS, name string, attributes bool) error {
 		return nil // its mode and time come last, and promise nothing
 	case a.Mode().Type() != b.Mode().Type():
 		return fmt.Errorf("its type is %v, wanted %v", b.Mode().Type(), a.Mode().Type())
+	case a.Mode().Type() == fs.ModeSymlink:
+		return sameTarget(want, have, name)
 	case a.Size() != b.Size():
 		return fmt.Errorf("it has %d bytes, wanted %d", b.Size(), a.Size())
 	case attributes && a.Mode() != b.Mode():
@@ -196,6 +198,18 @@ func same(want, have fs.FS, name string, attributes bool) error {
 		return fmt.Errorf("its time is %v, wanted %v", b.ModTime(), a.ModTime())
 	}
 	return sameBytes(want, have, name)
+}
+
+func sameTarget(want, have fs.FS, name string) error {
+	a, err := fs.ReadLink(want, name)
+	if err != nil {
+		return err
+	}
+	b, err := fs.ReadLink(have, name)
+	if err == nil && a != b {
+		err = fmt.Errorf("it leads to %q, wanted %q", b, a)
+	}
+	return err
 }
 
 func sameBytes(want, have fs.FS, name string) error {

@@ -1,6 +1,7 @@
 package promise
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -23,6 +24,9 @@ func TestCheck(t *testing.T) {
 	dated["f"].ModTime = time.Unix(1e9, 0)
 	private := tree("f", "new")
 	private["f"].Mode = 0o600
+	link := func(to string) fstest.MapFS {
+		return fstest.MapFS{"f": {Data: []byte(to), Mode: fs.ModeSymlink | 0o777}}
+	}
 	for name, c := range map[string]struct {
 		o    Outcome
 		says string // "" is all is well
@@ -56,6 +60,9 @@ func TestCheck(t *testing.T) {
 		"mode":                {Outcome{New: tree("f", "new"), Now: private, Attributes: true}, "its mode"},
 		"mode is not asked":   {Outcome{New: tree("f", "new"), Now: private}, ""},
 		"file for directory":  {Outcome{New: tree("d/f", "new"), Now: tree("d", ""), Sender: 5, Receiver: 5}, "its type"},
+		"link":                {Outcome{New: link("there"), Now: link("there")}, ""},
+		"other link":          {Outcome{New: link("there"), Now: link("here"), Sender: 5, Receiver: 5}, "it leads to \"here\""},
+		"file for link":       {Outcome{New: link("there"), Now: tree("f", "new"), Sender: 5, Receiver: 5}, "its type"},
 		"gap":                 {Outcome{Input: []byte("abcd"), Output: []byte("abd"), Sender: 5, Receiver: 5}, "from byte 2"},
 		"repeat":              {Outcome{Input: []byte("abcd"), Output: []byte("abcdd"), Sender: 5, Receiver: 5}, "from byte 4"},
 		"short pipe":          {Outcome{Input: []byte("abcd"), Output: []byte("abc"), Sender: 0, Receiver: killed}, "3 bytes of 4"},
