@@ -144,6 +144,7 @@ func (p *place) killAndRunAgain(ctx context.Context, victim string, when moment,
 
 // start starts both ends. more are further arguments.
 func (p *place) start(ctx context.Context, run int, more []string) (*transfer, error) {
+	more = slices.Concat(p.k.both, more)
 	recv := []string{"recv", "--json", "--interval", "10ms", "--listen=127.0.0.1:0"}
 	stdout := ""
 	if p.k.path == "-" {

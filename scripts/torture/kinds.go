@@ -21,6 +21,7 @@ type kind struct {
 	name   string
 	path   string        // what is sent, below the kind's own directory of sources; "-" is a pipe
 	send   []string      // more arguments of the sender
+	both   []string      // and of both ends
 	old    bool          // there is an older file in its place
 	bytes  int64         // in all
 	files  int           // names in all
@@ -42,7 +43,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	b.kinds = []*kind{
 		{name: "file", path: "data", send: []string{"--bwlimit", "60M"}},
 		{name: "overwrite", path: "data", send: []string{"--bwlimit", "60M"}, old: true},
-		{name: "tree", path: "top", send: []string{"--bwlimit", "20M"}},
+		{name: "tree", path: "top", send: []string{"--bwlimit", "20M"}, both: []string{"--links"}},
 		{name: "pipe", path: "-", send: []string{"--bwlimit", "60M"}},
 		// Slow enough for the receiver to make some of it durable on the way.
 		{name: "slow file", path: "data", send: []string{"--bwlimit", "5M"}},
@@ -57,6 +58,7 @@ func (b *bench) prepare(ctx context.Context) error {
 				name := filepath.Join(dir, "top", fmt.Sprint("d", n%7), fmt.Sprint("e", n%3), fmt.Sprint("file ", n))
 				err = errors.Join(err, b.fill(k, name, int64(n*37%8000), uint64(n)))
 			}
+			err = errors.Join(err, os.Symlink("large", filepath.Join(dir, "top", "link")))
 		default:
 			err = b.fill(k, filepath.Join(dir, "data"), 16*mib+5, uint64(i))
 		}
