@@ -47,7 +47,8 @@ func (o linkOptions) udt() *udt.Config {
 	c := &udt.Config{
 		MSS: o.mss, Window: int(o.window), MaxBandwidth: o.bandwidth,
 		ConnectTimeout: o.connectTimeout, PeerTimeout: o.peerTimeout, Linger: o.linger,
-		Trace: o.trace,
+		Trace:            o.trace,
+		IgnorePeerErrors: true, // a forged one must not end a transfer, and none of our commands sends any
 	}
 	switch o.cc.name {
 	case ccNative:

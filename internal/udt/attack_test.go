@@ -68,6 +68,9 @@ var forgeries = map[string]func(r *rand.Rand, id uint32) []byte{
 	"congestion warning": func(_ *rand.Rand, id uint32) []byte {
 		return proto.Control{Type: proto.TypeCongestionWarning, Dst: id}.Append(nil)
 	},
+	"peer error": func(_ *rand.Rand, id uint32) []byte {
+		return proto.Control{Type: proto.TypePeerError, Info: 4000, Dst: id}.Append(nil)
+	},
 	"handshake": func(r *rand.Rand, id uint32) []byte {
 		h := proto.Handshake{
 			Version: 4, SocketType: proto.Stream, ISN: proto.Seq(r.Uint32() & proto.SeqMask), MSS: r.Uint32(), FlightFlag: r.Uint32(),
@@ -143,7 +146,8 @@ func underAttack(t *testing.T, s *sim, size int, forge func(toServer bool) []byt
 func TestForgedPackets(t *testing.T) {
 	link := simnet.Params{Rate: 100e6, Delay: 10 * time.Millisecond, Queue: 1 << 20, Loss: 0.001}
 	size := 5_000_000 * attackScale()
-	config := simConfig{link: link}
+	deaf := udt.Config{IgnorePeerErrors: true} // as the command line's connections are
+	config := simConfig{link: link, client: deaf, server: deaf}
 	udt.SetTestISN(&config.client, attackedISN)
 	var alone time.Duration
 	simulate(t, config, func(t *testing.T, s *sim) { alone = underAttack(t, s, size, nil) })

@@ -81,6 +81,10 @@ type Config struct {
 	// UserPackets is how many user-defined control packets wait to be taken
 	// from Conn.UserPackets; none are kept if zero.
 	UserPackets int
+	// IgnorePeerErrors leaves a peer's error report (packet type 8) unheard,
+	// which otherwise fails a Write. Nothing proves that the peer has sent it;
+	// who tells of failures in the stream itself does better without.
+	IgnorePeerErrors bool
 	// Backlog is how many connections may wait for Accept; 128 if zero.
 	Backlog int
 	// ReadBuffer and WriteBuffer are the kernel's buffers to ask for

@@ -87,7 +87,7 @@ func (c *Conn) changed() {
 	if r.Writable && !was.Writable {
 		c.writing.wake()
 	}
-	if code, ok := c.p.PeerError(); ok {
+	if code, ok := c.p.PeerError(); ok && !c.endpoint.cfg.IgnorePeerErrors {
 		c.peerError = &PeerError{Code: code}
 		c.writing.wake()
 	}
