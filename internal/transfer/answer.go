@@ -148,10 +148,11 @@ func (d *desk) expect(a *asked) error {
 	if a.Size > maxFileSize-d.due {
 		return damaged("files of more bytes than there can be")
 	}
-	d.due += a.Size
+	more := a.Size - a.Holes
 	if !d.r.o.NoResume {
-		d.due -= min(d.r.sink.left(a.Path), a.Size)
+		more -= min(d.r.sink.left(a.Path), more)
 	}
+	d.due += more
 	return d.r.sink.room(d.due - d.r.out.verified())
 }
 

@@ -16,13 +16,14 @@ type askBody struct {
 	Size   int64  `cbor:"3,keyasint"` // bytes
 	Mtime  *int64 `cbor:"4,keyasint,omitempty"`
 	Nanos  uint32 `cbor:"5,keyasint,omitempty"`
+	Holes  int64  `cbor:"7,keyasint,omitempty"` // as in the entry
 	Check  bool   `cbor:"6,keyasint,omitempty"` // size and time are not enough, the digests shall be compared
 }
 
 func (b *askBody) check() error {
 	switch {
-	case b.Size < 0:
-		return errors.New("a negative size")
+	case b.Size < 0 || b.Holes < 0 || b.Holes > b.Size:
+		return errors.New("a size that cannot be")
 	case len(b.Path) > maxPath:
 		return errors.New("a path that is too long")
 	case b.Nanos >= 1e9:

@@ -27,6 +27,7 @@ type chunk struct {
 	n    int    // bytes of payload
 	place
 	piece  bool          // sum is of the payload alone
+	hole   bool          // all zeros, which are nowhere but in zeroBytes
 	repair bool          // came because it was asked for again (receiver)
 	node   guts.Node     // top of the subtree, set with sum
 	good   bool          // verified (receiver)
@@ -41,6 +42,9 @@ type chunk struct {
 func (c *chunk) payload() []byte {
 	if c.n == 0 {
 		return nil
+	}
+	if c.hole {
+		return zeroBytes[:c.n]
 	}
 	return c.room[headRoom : headRoom+c.n]
 }

@@ -44,6 +44,10 @@
 // If both have the feature "links", which each has only if its user wants it, symbolic links come as link frames among
 // the entries (link.go says which may).
 //
+// If both have the feature "sparse", and the receiver writes no pipe, a file's entry says about how much of it is holes, and
+// a run of chunks that are all hole comes as one hole frame (at most 64 MiB) in place of data frames. The receiver leaves
+// a hole, and in the other chunks of such a file leaves out blocks of zeros. Digests are those of the dense file.
+//
 // # Frames
 //
 // All numbers are big-endian.
@@ -63,10 +67,11 @@
 // asked for again: up to four times, and up to 64 chunks at a time.
 //
 //	0x01 hello  0x02 fail  0x03 ping
-//	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye  0x18 link  0x19 ask
+//	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye  0x17 hole  0x18 link
+//	0x19 ask
 //	0x20 receipt  0x21 taken  0x22 again  0x23 done  0x24 have  0x25 skip
 //
-// Spoken for: 0x17 hole (a sparse file's run of zeros). In the hello, keys 11 to 15:
+// Spoken for in the hello: keys 11 to 15:
 // session identity, attempt, how long the sender keeps trying, what was kept, offset to go on from. A feature that
 // changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
 // cannot do without is named in its needs. Keys of a body that are not known are passed over.

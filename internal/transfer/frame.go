@@ -24,6 +24,7 @@ const (
 	frameDirEnd  frameType = 0x14
 	frameEnd     frameType = 0x15
 	frameBye     frameType = 0x16
+	frameHole    frameType = 0x17
 	frameLink    frameType = 0x18
 	frameAsk     frameType = 0x19
 
@@ -37,9 +38,9 @@ const (
 
 var frameNames = map[frameType]string{
 	frameHello: "hello", frameFail: "fail", framePing: "ping", frameOffer: "offer", frameEntry: "entry", frameData: "data",
-	frameFileEnd: "file end", frameDirEnd: "directory end", frameEnd: "end", frameBye: "bye", frameLink: "link", frameAsk: "ask",
+	frameFileEnd: "file end", frameDirEnd: "directory end", frameEnd: "end", frameBye: "bye", frameLink: "link",
 	frameReceipt: "receipt", frameTaken: "taken", frameAgain: "again", frameDone: "done", frameHave: "have",
-	frameSkip: "skip",
+	frameSkip: "skip", frameHole: "hole", frameAsk: "ask",
 }
 
 func (t frameType) String() string {

@@ -42,11 +42,12 @@ const (
 const (
 	featureSkip   = "skip"   // to ask ahead which files need not come
 	featureLinks  = "links"  // to keep symbolic links; named only by an end whose user wants it
+	featureSparse = "sparse" // to leave out holes of files
 	featureResume = "resume" // the receiver answers entries of large files with what it has of them
 )
 
-// features this version has. Later ones: "reconnect", "sparse".
-var features = []string{"again", featureResume, "sha256", featureSkip, "stream", "tree"}
+// features this version has. Later ones: "reconnect".
+var features = []string{"again", featureResume, "sha256", featureSkip, featureSparse, "stream", "tree"}
 
 func (b *helloBody) check() error {
 	if len(b.Features) > maxWords || len(b.Needs) > maxWords || len(b.Software) > maxWord {
@@ -71,6 +72,7 @@ type terms struct {
 	links       bool // symbolic links are kept
 	resume      bool // the receiver says what it has of large files
 	verify      bool // and reads that first
+	sparse      bool // holes are left out
 	software    string
 }
 
@@ -130,6 +132,7 @@ func agree(own, peer *helloBody) (terms, error) {
 	t.ordered = recv.Ordered
 	both := func(f string) bool { return slices.Contains(send.Features, f) && slices.Contains(recv.Features, f) }
 	t.skip = both(featureSkip) && !t.ordered
+	t.sparse = both(featureSparse) && !t.ordered
 	t.links = both(featureLinks) && !t.ordered
 	t.resume = both(featureResume) && !t.ordered
 	t.verify = send.Verify || recv.Verify

@@ -24,7 +24,7 @@ func (s stage) String() string { return stageNames[s] }
 var expected = map[stage][]frameType{
 	stageOffer:   {frameOffer, framePing},
 	stageBetween: {frameOffer, frameEntry, frameLink, frameDirEnd, frameEnd, framePing},
-	stageInside:  {frameData, frameFileEnd, framePing},
+	stageInside:  {frameData, frameHole, frameFileEnd, framePing},
 	stageEnded:   {frameBye, framePing},
 }
 
@@ -58,6 +58,8 @@ func (in *intake) handle(h header, body []byte) (last bool, err error) {
 		err = in.offer(body)
 	case frameEntry:
 		err = in.entry(body)
+	case frameHole:
+		err = in.hole(body)
 	case frameLink:
 		err = in.link(body)
 	case frameData:

@@ -158,7 +158,12 @@ func (l *lane) hand(e *inbound, c *chunk) error {
 	if e.lane.missing == 0 || l.r.ordered(e) {
 		e.lane.through = max(e.lane.through, c.end())
 	}
-	if err := l.r.sink.write(e, c.payload(), c.offset); err != nil {
+	if c.hole {
+		if err := l.r.sink.hole(e, c.offset, c.n); err != nil {
+			return err
+		}
+		l.r.out.spare(int64(c.n))
+	} else if err := l.r.sink.write(e, c.payload(), c.offset); err != nil {
 		return err
 	}
 	n := c.n

@@ -60,6 +60,7 @@ type entryBody struct {
 	Kept   bool   `cbor:"9,keyasint,omitempty"`  // the answer was that it is there: no data and no file end follow
 	Digest []byte `cbor:"10,keyasint,omitempty"` // BLAKE3, if that was compared
 	SHA256 []byte `cbor:"11,keyasint,omitempty"` // likewise, if that was agreed on
+	Holes  int64  `cbor:"12,keyasint,omitempty"` // of a file: bytes that will take no room, about; the file has holes
 }
 
 func (b *entryBody) check() error {
@@ -72,6 +73,8 @@ func (b *entryBody) check() error {
 		return errors.New("a stream with a name")
 	case b.Nanos >= 1e9:
 		return errors.New("more nanoseconds than a second has")
+	case b.Holes < 0 || b.Holes > 0 && (b.Kind != entryFile || b.Holes > b.Size):
+		return errors.New("holes that cannot be")
 	case b.Kept && b.Ask == 0, b.Ask != 0 && b.Kind != entryFile:
 		return errors.New("an answer without its question")
 	case b.Digest != nil && (!b.Kept || len(b.Digest) != 32), b.SHA256 != nil && (b.Digest == nil || len(b.SHA256) != 32):

@@ -13,7 +13,7 @@ type outbox struct {
 	newReceipt bool
 	taken      takenBody
 	newTaken   bool
-	keptBytes  int64 // of taken.Bytes, those of files that did not have to come
+	keptBytes  int64 // of taken.Bytes, those of files that did not have to come and of holes
 	again      []againBody
 	skips      []skipBody
 	have       haveBody
@@ -65,13 +65,18 @@ func (o *outbox) tookUpTo(n int64, id uint64, offset int64) int64 {
 
 // keep counts the bytes of a file that did not have to come.
 func (o *outbox) keep(n int64) int64 {
-	o.mu.Lock()
-	o.keptBytes += n
-	o.mu.Unlock()
+	o.spare(n)
 	return o.took(n)
 }
 
-// verified is how many bytes came and are verified.
+// spare says of bytes to be counted as taken that they need no room.
+func (o *outbox) spare(n int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keptBytes += n
+}
+
+// verified is how many bytes came, are verified and took room.
 func (o *outbox) verified() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()

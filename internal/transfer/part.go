@@ -16,6 +16,7 @@ type part struct {
 	left int64 // bytes that were in it when it was opened
 	out  bool  // published: not ours to remove any more
 
+	reach   int64     // the end of what was written, or left as a hole; the lane's own
 	id      *identity // of the source; nil: nothing of it outlives this attempt
 	journal *journal  // nil until there is something to record; while syncing is set the background's own
 
@@ -94,6 +95,7 @@ func (p *part) write(b []byte, offset, through int64) error {
 	if _, err := p.file.WriteAt(b, offset); err != nil {
 		return err
 	}
+	p.reach = max(p.reach, offset+int64(len(b)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.through = max(p.through, through)

@@ -153,6 +153,9 @@ func (s *sender) file(e *outbound) error {
 		return e.changedError()
 	}
 	e.Size = e.info.Size()
+	if s.terms.sparse {
+		e.Holes = holesOf(e.info)
+	}
 	if s.o.Preserve {
 		e.setAttributes(e.info)
 	}
@@ -195,6 +198,8 @@ func (s *sender) large(e *outbound, f *os.File) error {
 		return err
 	}
 	r := &reading{e: e, f: f, done: make(chan struct{}, cap(s.hash)+1)}
+	finder := &holeFinder{f: f, blind: e.Holes == 0}
+	r.look = e.Holes > 0 && !tellsHoles
 	missing := 0 // reads that are not known to be done
 	for offset := int64(0); offset < e.Size; {
 		p := parcel{e: e}
@@ -211,8 +216,12 @@ func (s *sender) large(e *outbound, f *os.File) error {
 			c.n = int(min(int64(s.terms.chunk), e.Size-offset))
 			p.c = c
 			offset += int64(c.n)
+			if c.hole = finder.covers(c.offset, offset); c.hole {
+				c.from = nil
+			} else {
+				missing++
+			}
 			s.hash <- c // has room for every chunk there is
-			missing++
 		}
 		p.tail = offset == e.Size
 		for missing > 0 && (p.tail || len(r.done) > 0) {
@@ -239,6 +248,7 @@ func (s *sender) large(e *outbound, f *os.File) error {
 type reading struct {
 	e    *outbound
 	f    *os.File
+	look bool          // chunks of zeros are holes
 	done chan struct{} // a token for each chunk read, with room for all that may be under way
 }
 
@@ -247,6 +257,7 @@ func (r *reading) fill(c *chunk, size int) error {
 	if _, err := r.f.ReadAt(c.space(size)[:c.n], c.offset); err != nil {
 		return r.e.readError(err)
 	}
+	c.hole = r.look && allZero(c.payload())
 	c.from = nil
 	r.done <- struct{}{}
 	return nil

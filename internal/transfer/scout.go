@@ -50,6 +50,9 @@ func (s *sender) pass(f found) error {
 
 func (s *sender) question(e *outbound) *askBody {
 	b := &askBody{Number: e.Ask, Path: e.path, Size: e.Size, Check: s.o.Checksum}
+	if s.terms.sparse {
+		b.Holes = holesOf(e.info)
+	}
 	if s.o.Preserve {
 		sec := e.info.ModTime().Unix()
 		b.Mtime, b.Nanos = &sec, uint32(e.info.ModTime().Nanosecond())

@@ -13,6 +13,8 @@ type sink interface {
 	begin(e *inbound) error
 	write(e *inbound, b []byte, offset int64) error
 	finish(e *inbound) error
+	// hole takes n zeros at the end, so far, of a large file that has holes, from the lane.
+	hole(e *inbound, offset int64, n int) error
 	// existing describes the plain file that stands in a path's place, nil if there is none; openExisting opens it.
 	existing(path string) *standing
 	openExisting(path string) (partFile, error)

@@ -87,7 +87,7 @@ func (s *fileSink) open(e *inbound) error {
 				return err
 			}
 		}
-		return s.room(e.Size - e.here)
+		return s.room(e.Size - max(e.here, e.Holes))
 	case entryDir:
 		perm := fs.FileMode(0o777)
 		if p, ok := e.perm(); ok && s.r.o.Preserve {
@@ -152,7 +152,18 @@ func (s *fileSink) openPart(e *inbound) error {
 }
 
 func (s *fileSink) write(e *inbound, b []byte, offset int64) error {
-	if err := e.part.write(b, offset, e.lane.through); err != nil {
+	if e.Holes == 0 {
+		return s.wrote(e, e.part.write(b, offset, e.lane.through))
+	}
+	err := eachData(b, func(from, to int) error { return e.part.write(b[from:to], offset+int64(from), 0) })
+	if err == nil {
+		err = e.part.extend(offset+int64(len(b)), e.lane.through) // what comes last may have been left out
+	}
+	return s.wrote(e, err)
+}
+
+func (s *fileSink) wrote(e *inbound, err error) error {
+	if err != nil {
 		return s.r.fault("write", e, err)
 	}
 	return nil

@@ -148,10 +148,16 @@ func (s *sender) transmit() error {
 type packer struct {
 	s   *sender
 	buf []byte
+	run holeBody // gathered, not yet in buf
 }
 
 func (w *packer) add(p parcel) (err error) {
 	s := w.s
+	if p.c == nil || !p.c.hole {
+		if err := w.endHole(); err != nil {
+			return err
+		}
+	}
 	if p.ctl != nil {
 		if p.kind == frameEnd {
 			s.allSent.Store(true)
@@ -172,6 +178,9 @@ func (w *packer) add(p parcel) (err error) {
 		}
 	}
 	if p.tail {
+		if err := w.endHole(); err != nil {
+			return err
+		}
 		if w.buf, err = appendFrame(w.buf, frameFileEnd, &p.e.end); err != nil {
 			return err
 		}
@@ -193,9 +202,14 @@ func (w *packer) chunk(c *chunk, repair bool) error {
 	if s.keep != nil && !repair {
 		s.keep.add(c)
 	}
-	if c.n <= packLimit {
+	switch {
+	case c.hole:
+		if err := w.packHole(c); err != nil {
+			return err
+		}
+	case c.n <= packLimit:
 		w.buf = append(w.buf, c.frame(repair)...)
-	} else {
+	default:
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -215,6 +229,9 @@ func (w *packer) chunk(c *chunk, repair bool) error {
 }
 
 func (w *packer) flush() error {
+	if err := w.endHole(); err != nil {
+		return err
+	}
 	if len(w.buf) == 0 {
 		return nil
 	}
