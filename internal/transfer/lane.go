@@ -206,7 +206,10 @@ func (r *receiver) fault(op string, e *inbound, err error) error {
 		return err
 	}
 	path := r.sink.where(e)
+	var namesake *namesakeError
 	switch {
+	case errors.As(err, &namesake):
+		return namesake.refusal(path, e.path)
 	case errors.Is(err, errExists), errors.Is(err, errTaken):
 		return refused(path, e.path, "it exists", "give --overwrite to replace it, or another destination")
 	case errors.Is(err, errKeep):

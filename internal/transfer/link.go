@@ -92,7 +92,7 @@ func (s *fileSink) link(e *inbound) (err error) {
 		return s.r.fault("make symbolic link", e, err)
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := s.linkIn(d, e); err != nil {
+	if err := s.alone(e, e.Name, func() error { return s.linkIn(d, e) }); err != nil {
 		return s.r.fault("make symbolic link", e, err)
 	}
 	return nil

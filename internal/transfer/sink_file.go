@@ -30,6 +30,7 @@ type fileSink struct {
 
 	mu    sync.Mutex
 	parts map[*part]struct{} // not yet committed
+	names *namesakes
 
 	syncsBegun, syncsDone uint64 // of everything
 }
@@ -38,6 +39,7 @@ func newFileSink(r *receiver, st store, at, single string) *fileSink {
 	return &fileSink{
 		r: r, st: st, at: at, single: single, perm: 0o666 &^ umask(),
 		tokens: make(chan struct{}, maxParts), parts: make(map[*part]struct{}),
+		names: newNamesakes(),
 	}
 }
 
@@ -93,12 +95,14 @@ func (s *fileSink) open(e *inbound) error {
 		if p, ok := e.perm(); ok && s.r.o.Preserve {
 			perm = p | 0o700 // we have to write there; what was asked for comes with its end
 		}
-		made, err := s.st.mkdir(e.path, perm)
+		err := s.alone(e, e.Name, func() (err error) {
+			e.made, err = s.st.mkdir(e.path, perm)
+			return err
+		})
 		if err != nil {
 			return s.r.fault("make directory", e, err)
 		}
-		e.made = made
-		if !made && s.r.terms.links {
+		if !e.made && s.r.terms.links {
 			return s.realDir(e)
 		}
 	}
@@ -140,7 +144,11 @@ func (s *fileSink) name(e *inbound) string {
 
 // openPart opens the part file for the entry, with what there is in it.
 func (s *fileSink) openPart(e *inbound) error {
-	p, err := openPart(s.st, e.dir, s.name(e), s.r.o.Overwrite)
+	var p *part
+	err := s.alone(e, partName(s.name(e)), func() (err error) {
+		p, err = openPart(s.st, e.dir, s.name(e), s.r.o.Overwrite)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -339,6 +347,7 @@ func (s *fileSink) syncDirs(dirs map[string]*inbound) error {
 }
 
 func (s *fileSink) leave(dir *inbound) error {
+	s.names.forget(dir.path)
 	perm, ok := dir.perm()
 	if !dir.made && !s.r.o.Overwrite || !ok || !s.r.o.Preserve {
 		return nil

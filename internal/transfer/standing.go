@@ -64,6 +64,9 @@ func (s *fileSink) keep(e *inbound) error {
 			Msg: "the file there was left as it is, and has changed since", Hint: "run it again once nothing writes to it",
 		}
 	}
+	if err := s.alone(e, s.name(e), func() error { return nil }); err != nil {
+		return s.r.fault("keep", e, err)
+	}
 	if err := s.tidy(e.path); err != nil {
 		return s.r.fault("tidy up beside", e, err)
 	}

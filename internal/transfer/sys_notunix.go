@@ -5,12 +5,18 @@ package transfer
 import (
 	"io/fs"
 	"os"
+	"strings"
 )
 
 const openFlags, sourceFlags = 0, 0
 
 // lockFile: there is nothing to lock with; the exclusive creation of part files has to do.
 func lockFile(*os.File) error { return nil }
+
+// fileKey tells files apart, as far as their names do where case does not count.
+type fileKey string
+
+func keyOf(_ fs.FileInfo, name string) (fileKey, bool) { return fileKey(strings.ToLower(name)), true }
 
 // deviceOf: all one; wholeSync is false here.
 func deviceOf(fs.FileInfo) uint64 { return 0 }

@@ -48,6 +48,18 @@ func control(f *os.File, call func(fd int) error) error {
 	return result
 }
 
+// fileKey tells files apart.
+type fileKey struct{ device, number uint64 }
+
+// keyOf is that of what stands under a name.
+func keyOf(info fs.FileInfo, _ string) (fileKey, bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileKey{}, false
+	}
+	return fileKey{uint64(st.Dev), uint64(st.Ino)}, true
+}
+
 // deviceOf tells file systems apart.
 func deviceOf(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
