@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 )
 
@@ -22,6 +23,11 @@ func (s *sender) scout() {
 	w := &walker{o: &s.o, stop: s.stop, say: s.notes.message, keep: keep, visit: func(e *outbound) error {
 		var ask *askBody
 		if s.terms.skip && e.Kind == entryFile {
+			select {
+			case s.open <- struct{}{}:
+			case <-s.stop:
+				return errOver
+			}
 			asks++
 			e.Ask = asks
 			ask = s.question(e)
@@ -188,7 +194,7 @@ func (s *sender) compare(e *outbound, digest []byte) (bool, error) {
 
 // onlyIO makes an error of the source of what is none of ours.
 func onlyIO(op string, e *outbound, err error) error {
-	if err == nil || err == error(errOver) {
+	if err == nil || errors.Is(err, errOver) {
 		return err
 	}
 	return localIO(op, e.from, e.path, err)

@@ -243,6 +243,13 @@ func (f *faultyFolder) publish(part, name string, replace bool) error {
 	return f.folder.publish(part, name, replace)
 }
 
+func (f *faultyFolder) symlink(target, name string) error {
+	if err := f.s.fail("symlink", name); err != nil {
+		return err
+	}
+	return f.folder.symlink(target, name)
+}
+
 func (f *faultyFolder) setTime(name string, mtime time.Time) error {
 	if err := f.s.fail("setTime", name); err != nil {
 		return err
@@ -279,6 +286,13 @@ func (p *faultyPart) ReadAt(b []byte, offset int64) (int, error) {
 		return 0, err
 	}
 	return p.partFile.ReadAt(b, offset)
+}
+
+func (p *faultyPart) truncate(size int64) error {
+	if err := p.s.fail("truncate", p.name); err != nil {
+		return err
+	}
+	return p.partFile.truncate(size)
 }
 
 func (p *faultyPart) chmod(perm fs.FileMode) error {

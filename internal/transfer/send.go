@@ -32,6 +32,7 @@ type sender struct {
 	empty   atomic.Int32   // answers in a row that the receiver has nothing of a large file
 	totals  chan totals    // the count of the sources, once it is done
 	found   chan found     // from the scout to the producer
+	open    chan struct{}  // a token for each question sent whose entry is not
 	answers *answers       // to the scout's questions
 	room    []byte         // the producer's own, to compare files
 
@@ -164,9 +165,9 @@ func (s *sender) start(t terms) {
 		s.keep = &keep{pool: s.pool}
 	}
 	s.backlog = newBacklog(t.outstanding)
-	// Two questions more than the channel holds are open: the scout's and the producer's.
-	s.found = make(chan found, max(t.outstanding-2, 0))
-	s.answers = newAnswers(t.outstanding + 2)
+	s.found = make(chan found, t.outstanding)
+	s.open = make(chan struct{}, t.outstanding)
+	s.answers = newAnswers(t.outstanding)
 	s.hash = make(chan *chunk, n)
 	s.seal = make(chan parcel, n)
 	s.out = make(chan parcel, n)

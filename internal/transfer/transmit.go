@@ -185,6 +185,9 @@ func (w *packer) add(p parcel) (err error) {
 			return err
 		}
 	}
+	if p.e != nil && p.e.Ask != 0 && (p.head || p.ctl != nil) {
+		<-s.open
+	}
 	if p.e != nil && (p.tail || p.ctl != nil) {
 		s.sent.Store(p.e.ID)
 	}

@@ -190,7 +190,7 @@ func (w *walker) child(in, dir string, de fs.DirEntry, depth int) error {
 
 // passOver tells whether a thing in a tree is none to send, and says so.
 func (w *walker) passOver(from, dir, name string, t fs.FileMode) bool {
-	why := ""
+	var why string
 	switch {
 	case t == fs.ModeSymlink:
 		if why = w.keep; why != "" {
