@@ -9,15 +9,16 @@
 #                     times that kill -9 hits an end, or both (scripts/torture)
 #   TORTURE_STATES    states after a crash of the machine, unsynced writes and names lost
 #   TORTURE_CUTS      cuts of the connection at frames' boundaries and inside them
+#   TORTURE_JOURNALS  journals damaged or cut off at a byte, at most each of them
 #   TORTURE_FULL      offsets at which a disk runs full; needs root on Linux
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 trap clean_up EXIT
 
 if [ -n "${TORTURE_BRIEF:-}" ]; then
-    few=(RECEIVER=60 SENDER=30 BOTH=12 STATES=5000 CUTS=300 FULL=50)
+    few=(RECEIVER=60 SENDER=30 BOTH=12 STATES=5000 CUTS=300 JOURNALS=1000 FULL=50)
 else
-    few=(RECEIVER=1000 SENDER=500 BOTH=200 STATES=100000 CUTS=3000 FULL=500)
+    few=(RECEIVER=1000 SENDER=500 BOTH=200 STATES=100000 CUTS=3000 JOURNALS=1000 FULL=500)
 fi
 for f in "${few[@]}"; do
     name=TORTURE_${f%=*}

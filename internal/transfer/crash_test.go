@@ -119,7 +119,7 @@ func (r *recording) replay(n int, fateOf func(i int, s step) fate) *disk {
 			for len(d.nodes) <= s.child {
 				d.nodes = append(d.nodes, &node{})
 			}
-			n := &node{perm: s.perm}
+			n := &node{perm: s.perm, target: s.target}
 			if s.dir {
 				n.names = map[string]int{}
 			}

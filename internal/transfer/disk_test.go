@@ -28,9 +28,10 @@ type disk struct {
 // blockSize is how much of a file's content is written in one piece, or not at all.
 const blockSize = 4096
 
-// node is a file or a directory.
+// node is a file, a directory or a symbolic link.
 type node struct {
 	names  map[string]int // of a directory: the number of what has that name
+	target string         // of a symbolic link
 	blocks [][]byte       // of a file: at most blockSize each, never changed in place; nil is a hole
 	size   int64
 	perm   fs.FileMode
@@ -39,20 +40,21 @@ type node struct {
 
 // step is one change to one node, or a sync.
 type step struct {
-	kind  stepKind
-	node  int
-	name  string // that a directory gets (stepLink) or loses (stepUnlink, stepRename)
-	to    string // that it gets instead (stepRename)
-	child int    // what the name is for
-	block int    // that is written to, from byte at on
-	at    int
-	data  []byte
-	size  int64
-	perm  fs.FileMode
-	mtime time.Time
-	born  bool // stepLink: child comes into being with it, with the bits perm
-	dir   bool // and is a directory
-	first bool // of those that one call makes
+	kind   stepKind
+	node   int
+	name   string // that a directory gets (stepLink) or loses (stepUnlink, stepRename)
+	to     string // that it gets instead (stepRename)
+	child  int    // what the name is for
+	block  int    // that is written to, from byte at on
+	at     int
+	data   []byte
+	size   int64
+	perm   fs.FileMode
+	mtime  time.Time
+	born   bool   // stepLink: child comes into being with it, with the bits perm
+	dir    bool   // and is a directory
+	target string // or a symbolic link
+	first  bool   // of those that one call makes
 }
 
 type stepKind int
@@ -196,7 +198,10 @@ func (d *disk) writing(number int, b []byte, offset int64) []step {
 // make is what a new node under a name does. The node itself is nothing without the name.
 func (d *disk) make(dir int, name string, n *node) step {
 	d.nodes = append(d.nodes, n)
-	return step{kind: stepLink, node: dir, name: name, child: len(d.nodes) - 1, born: true, perm: n.perm, dir: n.names != nil}
+	return step{
+		kind: stepLink, node: dir, name: name, child: len(d.nodes) - 1,
+		born: true, perm: n.perm, dir: n.names != nil, target: n.target,
+	}
 }
 
 // find follows a path.
@@ -233,6 +238,14 @@ func (d *disk) links(number int) (n int) {
 
 // put makes a file that is there from the beginning, with its directories.
 func (d *disk) put(name string, content []byte) {
+	number := d.place(name, &node{perm: 0o644})
+	d.quiet = true
+	defer func() { d.quiet = false }()
+	d.do(d.writing(number, content, 0)...)
+}
+
+// place puts a node under a path, from the beginning.
+func (d *disk) place(name string, n *node) (number int) {
 	d.quiet = true
 	defer func() { d.quiet = false }()
 	at := 0
@@ -248,9 +261,9 @@ func (d *disk) put(name string, content []byte) {
 		}
 		at = next
 	}
-	s := d.make(at, path.Base(name), &node{perm: 0o644})
+	s := d.make(at, path.Base(name), n)
 	d.do(s)
-	d.do(d.writing(s.child, content, 0)...)
+	return s.child
 }
 
 // Open makes a disk an fs.FS, to look at when nobody writes to it.
@@ -264,6 +277,27 @@ func (d *disk) Open(name string) (fs.File, error) {
 	}
 	info := nodeInfo{path.Base(name), d.nodes[number]}
 	return &openNode{nodeInfo: info, disk: d, SectionReader: io.NewSectionReader(nodeReader{info.n}, 0, info.n.size)}, nil
+}
+
+// Lstat makes it an fs.ReadLinkFS.
+func (d *disk) Lstat(name string) (fs.FileInfo, error) {
+	number, err := d.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return nodeInfo{path.Base(name), d.nodes[number]}, nil
+}
+
+// ReadLink is the other half of that.
+func (d *disk) ReadLink(name string) (string, error) {
+	number, err := d.find(name)
+	if err == nil && d.nodes[number].target == "" {
+		err = &fs.PathError{Op: "readlink", Path: name, Err: syscall.EINVAL}
+	}
+	if err != nil {
+		return "", err
+	}
+	return d.nodes[number].target, nil
 }
 
 type nodeReader struct{ n *node }
@@ -282,8 +316,11 @@ func (i nodeInfo) ModTime() time.Time { return i.n.mtime }
 func (i nodeInfo) IsDir() bool        { return i.n.names != nil }
 func (i nodeInfo) Sys() any           { return nil }
 func (i nodeInfo) Mode() fs.FileMode {
-	if i.IsDir() {
+	switch {
+	case i.IsDir():
 		return i.n.perm | fs.ModeDir
+	case i.n.target != "":
+		return i.n.perm | fs.ModeSymlink
 	}
 	return i.n.perm
 }

@@ -53,6 +53,11 @@ func contents(t *testing.T, fsys fs.FS) (list []string) {
 			list = append(list, name)
 			return err
 		}
+		if d.Type() == fs.ModeSymlink {
+			target, err := fs.ReadLink(fsys, name)
+			list = append(list, name+" -> "+target)
+			return err
+		}
 		b, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return err
@@ -91,8 +96,8 @@ func (p *likeStores) act() (what string, answers [2]string) {
 	dir := pick("", "", "a", "a/b", "c")
 	name, part := pick("x", "y", "a"), pick(".x.udtcp-part", ".y.udtcp-part")
 	number := p.rng.IntN(3)
-	action := p.rng.IntN(9)
-	if action >= 6 && len(p.parts) > 0 {
+	action := p.rng.IntN(10)
+	if action >= 7 && len(p.parts) > 0 {
 		return p.actOnPart(p.rng.IntN(len(p.parts)))
 	}
 	what = fmt.Sprintf("%d in %q: %q, %q, %d", action, dir, name, part, number)
@@ -115,6 +120,15 @@ func (p *likeStores) act() (what string, answers [2]string) {
 				return "", f.remove(part)
 			case 5:
 				return "", f.setTime(part, likeTime)
+			case 6:
+				const link = "link"
+				switch number {
+				case 0:
+					return "", f.symlink("nowhere", link)
+				case 1:
+					return f.readlink(link)
+				}
+				return "", f.remove(link)
 			}
 			info, err := f.lookup(name)
 			if err == nil && number > 0 {

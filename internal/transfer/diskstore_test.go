@@ -119,7 +119,7 @@ func (f *diskFolder) create(part string) (partFile, int64, error) {
 	}
 	n := f.s.nodes[number]
 	switch {
-	case n.names != nil:
+	case n.names != nil || n.target != "":
 		return nil, 0, &fs.PathError{Op: "open", Path: part, Err: syscall.EISDIR}
 	case f.s.locked[number]:
 		return nil, 0, errBusy
@@ -177,13 +177,27 @@ func (f *diskFolder) remove(name string) error {
 	return nil
 }
 
-// No transfer to a disk has symbolic links.
-func (f *diskFolder) symlink(_, name string) error {
-	return &fs.PathError{Op: "symlink", Path: name, Err: syscall.ENOTSUP}
+func (f *diskFolder) symlink(target, name string) error {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	if _, err := f.child(name); err == nil {
+		return &fs.PathError{Op: "symlink", Path: name, Err: fs.ErrExist}
+	}
+	f.s.do(f.s.make(f.number, name, &node{target: target, perm: 0o777}))
+	return nil
 }
 
 func (f *diskFolder) readlink(name string) (string, error) {
-	return "", &fs.PathError{Op: "readlink", Path: name, Err: syscall.EINVAL}
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	number, err := f.child(name)
+	if err == nil && f.s.nodes[number].target == "" {
+		err = &fs.PathError{Op: "readlink", Path: name, Err: syscall.EINVAL}
+	}
+	if err != nil {
+		return "", err
+	}
+	return f.s.nodes[number].target, nil
 }
 
 func (f *diskFolder) setTime(name string, mtime time.Time) error {

@@ -38,6 +38,9 @@ func tortures(t *testing.T) []*tortured {
 	}
 	put(t, filepath.Join(src, "tree", "large"), randomBytes(3, minChunk+1))
 	put(t, filepath.Join(src, "tree", "3", "4", "5"), nil)
+	if err := os.Symlink("large", filepath.Join(src, "tree", "link")); err != nil {
+		t.Fatal(err)
+	}
 
 	old := newDisk()
 	old.put("small", randomBytes(4, 9000))
@@ -49,8 +52,8 @@ func tortures(t *testing.T) []*tortured {
 	of := func(name, path string, old *disk) *tortured {
 		return &tortured{
 			name: name, sent: load(t, src, path), old: old,
-			so: SendOptions{Paths: []string{filepath.Join(src, path)}, Preserve: true},
-			ro: RecvOptions{Dir: dst, Preserve: true, syncEvery: minChunk},
+			so: SendOptions{Paths: []string{filepath.Join(src, path)}, Preserve: true, Links: true},
+			ro: RecvOptions{Dir: dst, Preserve: true, Links: true, syncEvery: minChunk},
 		}
 	}
 	small, large := of("small file", "small", newDisk()), of("large file", "larger", newDisk())
@@ -86,15 +89,20 @@ func load(t *testing.T, dir, name string) *disk {
 		if err != nil || e.IsDir() {
 			return err
 		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		if e.Type() == fs.ModeSymlink {
+			target, err := os.Readlink(p)
+			d.place(filepath.ToSlash(rel), &node{target: target, perm: 0o777})
+			return err
+		}
 		b, err := os.ReadFile(p)
 		if err != nil {
 			return err
 		}
 		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(dir, p)
 		if err != nil {
 			return err
 		}
