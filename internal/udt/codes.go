@@ -47,9 +47,9 @@ const (
 	ELARGEMSG    Code = 5012 // a message too large
 	EINVPOLLID   Code = 5013 // the poller is closed
 
-	EASYNCFAIL Code = 6000 // not given
-	EASYNCSND  Code = 6001 // not given: a call that would wait ends by its deadline
-	EASYNCRCV  Code = 6002 // not given, likewise
+	EASYNCFAIL Code = 6000 // the context of a wait ended
+	EASYNCSND  Code = 6001 // no room to write at once
+	EASYNCRCV  Code = 6002 // nothing to read or accept at once
 	ETIMEOUT   Code = 6003 // a deadline passed
 
 	EPEERERR Code = 7000 // the peer reported an error

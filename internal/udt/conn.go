@@ -27,6 +27,7 @@ type Conn struct {
 	cfg    Config
 	p      *proto.Conn
 	ready  proto.Ready
+	source source        // what gates and Pollers see of ready
 	wakeAt proto.Instant // when run looks again by itself
 	perf   perfmon
 
@@ -81,14 +82,14 @@ func (c *Conn) changed() {
 	r := c.p.Ready()
 	was := c.ready
 	c.ready = r
-	if r.Readable && !was.Readable {
-		c.reading.wake()
-	}
-	if r.Writable && !was.Writable {
-		c.writing.wake()
-	}
 	if code, ok := c.p.PeerError(); ok && !c.endpoint.cfg.IgnorePeerErrors {
 		c.peerError = &PeerError{Code: code}
+	}
+	risen := c.source.set(c.events())
+	if risen&PollIn != 0 {
+		c.reading.wake()
+	}
+	if risen&PollOut != 0 {
 		c.writing.wake()
 	}
 	if r.Connected && !was.Connected {
@@ -97,6 +98,21 @@ func (c *Conn) changed() {
 	if at, ok := c.p.NextTimeout(); ok && at < c.wakeAt || r.Closed && c.wakeAt != awake {
 		notify(c.wake)
 	}
+}
+
+// events is what can be done at once.
+func (c *Conn) events() Events {
+	var e Events
+	if c.ready.Readable {
+		e |= PollIn
+	}
+	if c.ready.Writable || c.peerError != nil {
+		e |= PollOut
+	}
+	if c.p.End() != proto.EndNone {
+		e |= PollErr
+	}
+	return e
 }
 
 // Read implements net.Conn. It returns io.EOF once the peer has closed in good
@@ -219,6 +235,7 @@ func (c *Conn) writeNow(l *load) (int, error) {
 	c.mu.Lock()
 	if err := c.peerError; err != nil {
 		c.peerError = nil
+		c.changed()
 		c.mu.Unlock()
 		return 0, err
 	}
@@ -260,6 +277,14 @@ func (c *Conn) fail(op string, err error) error {
 	switch {
 	case errors.As(err, &peer):
 		code = EPEERERR
+	case errors.Is(err, ErrWouldBlock):
+		code = wouldBlock(op)
+	case errors.Is(err, ErrNoServer):
+		code = ENOSERVER
+	case errors.Is(err, ErrRejected):
+		code = ECONNREJ
+	case errors.Is(err, ErrMismatch):
+		code = ESECFAIL
 	case errors.Is(err, net.ErrClosed):
 		code = EINVSOCK
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -298,7 +323,15 @@ func (c *Conn) Abort() error {
 }
 
 // close wakes calls that wait and refuses new ones.
-func (c *Conn) close() { c.closeOnce.Do(func() { close(c.closing) }) }
+func (c *Conn) close() {
+	c.closeOnce.Do(func() {
+		close(c.closing)
+		c.mu.Lock()
+		watches := c.source.close()
+		c.mu.Unlock()
+		dropAll(watches)
+	})
+}
 
 func (c *Conn) end(how func(now proto.Instant)) error {
 	c.close()

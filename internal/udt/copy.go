@@ -43,6 +43,9 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if err := c.carries(Stream); err != nil {
 		return 0, c.fail("write", err)
 	}
+	if err := c.writing.await(c.connected, c.closing); err != nil {
+		return 0, c.fail("write", err)
+	}
 	if v := Vectored(r); v != nil {
 		return c.readVectors(v)
 	}

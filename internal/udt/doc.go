@@ -44,6 +44,21 @@
 // and the application may exchange user-defined control packets (SendUser,
 // UserPackets) with the peer's.
 //
+// # Readiness
+//
+// A Poller waits for many connections and listeners at once, as libudt's epoll
+// does; TryRead, TryWrite, Listener.TryAccept and Endpoint.StartDial go with it:
+//
+//	p := udt.NewPoller()
+//	err := p.Add(l, udt.PollIn)
+//	n, err := p.Wait(ctx, events)
+//
+// What is possible with a connection is computed in one place, Conn.changed
+// (Listener.changed for listeners), into its source. That wakes the gate of a
+// blocking call and signals the Pollers by a push on a stack, without a lock.
+// A Poller keeps what was signalled in a ready list, asks the level of each
+// when it is looked at, and drops what is not ready any more.
+//
 // # Ends
 //
 // UDT has no half-close. Close delivers what was written (Config.Linger bounds

@@ -75,6 +75,7 @@ func (e *Endpoint) Close() error {
 		return nil
 	}
 	if l != nil {
+		l.leave()
 		l.shut()
 	}
 	abortAll(conns)
@@ -103,12 +104,23 @@ func (e *Endpoint) Dial(ctx context.Context, raddr netip.AddrPort) (*Conn, error
 // the UDP socket (MSS, ReadBuffer, WriteBuffer) can't be changed any more:
 // EBOUNDSOCK.
 func (e *Endpoint) DialWith(ctx context.Context, raddr netip.AddrPort, o Config) (*Conn, error) {
+	c, err := e.StartDial(raddr, o)
+	if err != nil {
+		return nil, err
+	}
+	return e.await(ctx, "dial", c)
+}
+
+// StartDial is DialWith without waiting: it begins to connect. Until the
+// connection is made reading and writing wait. A Poller reports PollOut once it
+// is, and PollIn, PollOut and PollErr if it can't be; Conn.Err then says why.
+func (e *Endpoint) StartDial(raddr netip.AddrPort, o Config) (*Conn, error) {
 	const op = "dial"
 	cfg, code, err := e.cfg.forConn(o)
 	if err != nil {
 		return nil, &Error{Code: code, Op: op, Addr: net.UDPAddrFromAddrPort(raddr), Err: err}
 	}
-	return e.connect(ctx, op, raddr, cfg, func(c *Conn, p proto.Config) error {
+	return e.begin(op, raddr, cfg, func(c *Conn, p proto.Config) error {
 		c.p = proto.NewClient(0, p)
 		return nil
 	})
@@ -118,6 +130,41 @@ func (e *Endpoint) DialWith(ctx context.Context, raddr netip.AddrPort, o Config)
 // its engine, with e.mu held.
 func (e *Endpoint) connect(
 	ctx context.Context, op string, raddr netip.AddrPort, cfg Config, create func(c *Conn, p proto.Config) error,
+) (*Conn, error) {
+	c, err := e.begin(op, raddr, cfg, create)
+	if err != nil {
+		return nil, err
+	}
+	return e.await(ctx, op, c)
+}
+
+// await waits until c stands, or is over.
+func (e *Endpoint) await(ctx context.Context, op string, c *Conn) (*Conn, error) {
+	select {
+	case <-c.connected:
+	case <-ctx.Done():
+		_ = c.Abort() // nothing was sent yet that could get lost
+		why := context.Cause(ctx)
+		code := ECONNSETUP
+		if errors.Is(why, ErrNoServer) {
+			code = ENOSERVER
+		}
+		return nil, &Error{Code: code, Op: op, Addr: c.RemoteAddr(), Err: why}
+	}
+	c.mu.Lock()
+	peer := c.p.PeerID()
+	c.mu.Unlock()
+	if peer != 0 { // it may be over already; then reading tells how it ended
+		e.trace("connected to %v, peer's socket ID %d, packets of %d bytes", c.remote, peer, c.MSS())
+		return c, nil
+	}
+	<-c.done
+	return nil, c.setupError(op)
+}
+
+// begin is connect without waiting.
+func (e *Endpoint) begin(
+	op string, raddr netip.AddrPort, cfg Config, create func(c *Conn, p proto.Config) error,
 ) (*Conn, error) {
 	raddr = netip.AddrPortFrom(raddr.Addr().Unmap(), raddr.Port())
 	c := newConn(e, cfg, raddr, time.Now())
@@ -135,33 +182,7 @@ func (e *Endpoint) connect(
 	e.mu.Unlock()
 	e.trace("connecting to %v, socket ID %d", raddr, id)
 	go c.run()
-	select {
-	case <-c.connected:
-	case <-ctx.Done():
-		_ = c.Abort() // nothing was sent yet that could get lost
-		why := context.Cause(ctx)
-		code := ECONNSETUP
-		if errors.Is(why, ErrNoServer) {
-			code = ENOSERVER
-		}
-		return nil, &Error{Code: code, Op: op, Addr: c.RemoteAddr(), Err: why}
-	}
-	c.mu.Lock()
-	end, answered := c.p.End(), c.p.PeerID() != 0
-	c.mu.Unlock()
-	if answered { // it may be over already; then reading tells how it ended
-		e.trace("connected to %v, peer's socket ID %d, packets of %d bytes", raddr, c.p.PeerID(), c.MSS())
-		return c, nil
-	}
-	<-c.done
-	why, known := ends[end]
-	switch {
-	case end == proto.EndTimeout:
-		why.err = timeoutError(cfg.ConnectTimeout)
-	case !known:
-		why.code, why.err = ECONNSETUP, net.ErrClosed
-	}
-	return nil, &Error{Code: why.code, Op: op, Addr: c.RemoteAddr(), Err: why.err}
+	return c, nil
 }
 
 // over tells why nothing can begin here any more, nil if it can. e.mu is held.
@@ -267,7 +288,7 @@ func (e *Endpoint) broken(err error) {
 	}
 	if e.listener != nil {
 		// Not by this goroutine, whose end may be waited for there.
-		go func(l *Listener) { _ = l.Close() }(e.listener)
+		go e.listener.broken()
 	}
 }
 

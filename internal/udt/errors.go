@@ -84,6 +84,8 @@ var (
 	ErrUnbound error = &cause{"a rendezvous needs a local port that the other end can dial", nil}
 	// ErrDuplicateRendezvous: one with the same peer is under way.
 	ErrDuplicateRendezvous error = &cause{"a rendezvous with this peer is under way already", syscall.EALREADY}
+	// ErrWouldBlock: a call that does not wait had nothing to do.
+	ErrWouldBlock error = &cause{"it would have to wait", syscall.EAGAIN}
 	// ErrDuplicateListen: the endpoint has a listener already.
 	ErrDuplicateListen error = &cause{"the port has a listener already", syscall.EADDRINUSE}
 )

@@ -36,6 +36,19 @@ func (g *gate) enter(closed <-chan struct{}) error {
 	}
 }
 
+// tryEnter is enter for who does not wait.
+func (g *gate) tryEnter(closed <-chan struct{}) error {
+	if err := g.check(closed); err != nil {
+		return err
+	}
+	select {
+	case <-g.turn:
+		return nil
+	default:
+		return ErrWouldBlock
+	}
+}
+
 // check tells whether the end or the deadline has come.
 func (g *gate) check(closed <-chan struct{}) error {
 	select {
@@ -51,9 +64,12 @@ func (g *gate) check(closed <-chan struct{}) error {
 func (g *gate) leave() { g.turn <- struct{}{} }
 
 // wait blocks until there was a signal.
-func (g *gate) wait(closed <-chan struct{}) error {
+func (g *gate) wait(closed <-chan struct{}) error { return g.await(g.signal, closed) }
+
+// await blocks until ch gives something.
+func (g *gate) await(ch, closed <-chan struct{}) error {
 	select {
-	case <-g.signal:
+	case <-ch:
 		return nil
 	case <-closed:
 		return net.ErrClosed

@@ -19,6 +19,7 @@ type Listener struct {
 
 	mu      sync.Mutex
 	queue   []*Conn
+	source  source        // what Pollers see
 	arrived chan struct{} // the queue may have grown
 	closed  chan struct{}
 	once    sync.Once
@@ -72,32 +73,95 @@ func (l *Listener) Accept() (net.Conn, error) {
 // AcceptUDT waits for the next connection.
 func (l *Listener) AcceptUDT() (*Conn, error) {
 	for {
-		l.mu.Lock()
-		if len(l.queue) > 0 {
-			c := l.queue[0]
-			l.queue = l.queue[1:]
-			if len(l.queue) > 0 {
-				notify(l.arrived)
-			}
-			l.mu.Unlock()
+		if c := l.next(); c != nil {
 			return c, nil
 		}
-		l.mu.Unlock()
 		select {
 		case <-l.arrived:
 		case <-l.closed:
 			notify(l.arrived) // for others who wait
-			return nil, &Error{Code: ENOLISTEN, Op: "accept", Err: net.ErrClosed}
+			return nil, errAcceptClosed
 		}
 	}
+}
+
+// TryAccept is AcceptUDT without waiting: it gives EASYNCRCV if no connection
+// is there.
+func (l *Listener) TryAccept() (*Conn, error) {
+	if c := l.next(); c != nil {
+		return c, nil
+	}
+	select {
+	case <-l.closed:
+		return nil, errAcceptClosed
+	default:
+		return nil, &Error{Code: EASYNCRCV, Op: "accept", Err: ErrWouldBlock}
+	}
+}
+
+var errAcceptClosed = &Error{Code: ENOLISTEN, Op: "accept", Err: net.ErrClosed}
+
+// next takes the first connection from the queue; nil if there is none.
+func (l *Listener) next() *Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		return nil
+	}
+	c := l.queue[0]
+	l.queue[0] = nil
+	l.queue = l.queue[1:]
+	l.changed()
+	return c
+}
+
+// changed says whether there is something to accept, with l.mu held.
+func (l *Listener) changed() {
+	var e Events
+	select {
+	case <-l.closed:
+		e = PollIn | PollErr
+	default:
+		if len(l.queue) > 0 {
+			e = PollIn
+			notify(l.arrived)
+		}
+	}
+	l.source.set(e)
+}
+
+func (l *Listener) attach(w *watch) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.source.attach(w)
+}
+
+func (l *Listener) detach(w *watch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.source.detach(w)
 }
 
 // Close stops accepting at once. Connections that were accepted live on;
 // those nobody has taken yet are given up.
 func (l *Listener) Close() error {
+	l.leave()
+	l.broken()
+	return nil
+}
+
+// leave ends all watching: the listener is being closed by its user.
+func (l *Listener) leave() {
+	l.mu.Lock()
+	watches := l.source.close()
+	l.mu.Unlock()
+	dropAll(watches)
+}
+
+// broken is Close when it is not the user's: Pollers still tell of it.
+func (l *Listener) broken() {
 	l.shut()
 	l.endpoint.release()
-	return nil
 }
 
 func (l *Listener) shut() {
@@ -112,6 +176,7 @@ func (l *Listener) shut() {
 		close(l.closed)
 		left := l.queue
 		l.queue = nil
+		l.changed()
 		l.mu.Unlock()
 		abortAll(left) // nobody has used them
 	})
@@ -133,7 +198,7 @@ func (l *Listener) offer(c *Conn) bool {
 		return false
 	}
 	l.queue = append(l.queue, c)
-	notify(l.arrived)
+	l.changed()
 	return true
 }
 
@@ -179,8 +244,7 @@ func (e *Endpoint) admit(l *Listener, now time.Time, from netip.AddrPort, b []by
 	c := newConn(e, l.cfg, from, now)
 	id := e.freeID()
 	c.p = proto.NewServer(0, l.cfg.proto(id, from.Addr()), hs)
-	c.ready = c.p.Ready()
-	close(c.connected)
+	c.changed()
 	e.conns[id] = c
 	e.peers[key] = c
 	if !l.offer(c) { // from here on it is Accept's: nothing of it may be set any more

@@ -12,7 +12,7 @@ const (
 	INIT       State = 1 // not given: an Endpoint is bound from the start
 	OPENED     State = 2
 	LISTENING  State = 3
-	CONNECTING State = 4 // inside of Dial
+	CONNECTING State = 4 // inside of Dial, after StartDial
 	CONNECTED  State = 5
 	BROKEN     State = 6 // closed by the peer, or lost; what has arrived can be read
 	CLOSING    State = 7 // Close delivers what was written; libudt says CLOSED already

@@ -12,7 +12,7 @@ type Run struct {
 // ok is false if there is no room or writing has come to an end. Commit must
 // follow before the next Reserve.
 func (c *Conn) Reserve() (f Fill, ok bool) {
-	if !c.CanWrite() {
+	if c.state == StateConnecting || !c.CanWrite() {
 		return Fill{}, false
 	}
 	return c.snd.reserve()
@@ -20,7 +20,7 @@ func (c *Conn) Reserve() (f Fill, ok bool) {
 
 // CanWrite reports whether the connection takes data at all, now or later.
 func (c *Conn) CanWrite() bool {
-	return c.state == StateConnected && c.bye.heard != byeBelieved
+	return c.state <= StateConnected && c.bye.heard != byeBelieved
 }
 
 // Commit hands over what f was filled with.

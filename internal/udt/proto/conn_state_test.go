@@ -10,11 +10,14 @@ import (
 func TestReady(t *testing.T) {
 	cfg := testConfig(1)
 	s := newClientScript(t, cfg)
-	if got := s.c.Ready(); got != (Ready{}) || s.c.CanWrite() {
+	if got := s.c.Ready(); got != (Ready{}) || !s.c.CanWrite() {
 		t.Errorf("connecting: %+v, can write %v", got, s.c.CanWrite())
 	}
 	if _, ok := s.c.Reserve(); ok {
 		t.Error("data is taken before the connection stands")
+	}
+	if _, ok := s.c.Aim(&Stage{}); ok {
+		t.Error("data is aimed before the connection stands")
 	}
 	s.handshake(testChallenge(cfg))
 	s.handshake(testResponse(cfg))

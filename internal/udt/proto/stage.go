@@ -13,9 +13,10 @@ type Stage struct {
 
 // Aim prepares s, which must be empty, for reading and returns how many payload
 // bytes to read at most, so that they end where a chunk of the send buffer does
-// and those behind them can be moved. ok is false if writing has come to an end.
+// and those behind them can be moved. ok is false while connecting, and once writing
+// has come to an end.
 func (c *Conn) Aim(s *Stage) (most int, ok bool) {
-	if !c.CanWrite() {
+	if c.state == StateConnecting || !c.CanWrite() {
 		return 0, false
 	}
 	return c.snd.aim(s), true
