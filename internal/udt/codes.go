@@ -22,7 +22,7 @@ const (
 	ECONNLOST Code = 2001 // the connection broke, or the peer has closed it
 	ENOCONN   Code = 2002 // not given: a Conn is connected from the start
 
-	ERESOURCE Code = 3000 // not given
+	ERESOURCE Code = 3000 // no epoll instance to be had
 	ETHREAD   Code = 3001 // not given
 	ENOBUF    Code = 3002 // not given
 
@@ -32,7 +32,7 @@ const (
 	EINVWROFF Code = 4003 // a write offset that cannot be
 	EWRPERM   Code = 4004 // writing a file failed
 
-	EINVOP       Code = 5000 // not given: the types know no such operation
+	EINVOP       Code = 5000 // a Poller of this system can't wait for descriptors
 	EBOUNDSOCK   Code = 5001 // an option that is for the time before a UDP socket is bound
 	ECONNSOCK    Code = 5002 // an option that is for the time before a connection is made
 	EINVPARAM    Code = 5003 // bad parameters

@@ -46,18 +46,22 @@
 //
 // # Readiness
 //
-// A Poller waits for many connections and listeners at once, as libudt's epoll
-// does; TryRead, TryWrite, Listener.TryAccept and Endpoint.StartDial go with it:
+// A Poller waits for many connections and listeners at once, and for files,
+// pipes and TCP sockets with them, as libudt's epoll does; TryRead, TryWrite,
+// Listener.TryAccept and Endpoint.StartDial go with it:
 //
 //	p := udt.NewPoller()
 //	err := p.Add(l, udt.PollIn)
+//	err = p.Add(os.Stdin, udt.PollIn)
 //	n, err := p.Wait(ctx, events)
 //
 // What is possible with a connection is computed in one place, Conn.changed
 // (Listener.changed for listeners), into its source. That wakes the gate of a
 // blocking call and signals the Pollers by a push on a stack, without a lock.
 // A Poller keeps what was signalled in a ready list, asks the level of each
-// when it is looked at, and drops what is not ready any more.
+// when it is looked at, and drops what is not ready any more. The system's
+// members wait in an epoll instance (Linux only; udpio.Descriptors), which is
+// looked at by each Wait and watched by one goroutine of the Poller's.
 //
 // # Ends
 //

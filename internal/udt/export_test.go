@@ -35,6 +35,3 @@ const MaxGraves = maxGraves
 func NewRegion(f *os.File, at, size int64, block int) io.Reader {
 	return &region{file: f, at: at, left: size, block: block}
 }
-
-// HasNews tells whether p was woken since it was last looked at.
-func (p *Poller) HasNews() bool { return p.news.Load() != nil }

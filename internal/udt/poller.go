@@ -3,8 +3,11 @@ package udt
 import (
 	"errors"
 	"net"
+	"reflect"
 	"sync"
 	"sync/atomic"
+
+	"github.com/udtcp/udtcp/internal/udt/udpio"
 )
 
 // Events is a set of things that can be done at once. The values are libudt's
@@ -25,8 +28,8 @@ const (
 	PollErr Events = 0x8
 )
 
-// A Poller waits for any number of connections and listeners at once: UDT's
-// epoll. All methods may be called from several goroutines; what is added,
+// A Poller waits for any number of connections, listeners and descriptors of
+// the system at once: UDT's epoll. All methods may be called from several goroutines; what is added,
 // modified and removed while others wait takes effect at once.
 //
 // It is level-triggered: Wait reports a member whenever it is ready, not only
@@ -40,19 +43,32 @@ type Poller struct {
 	wake   chan struct{}         // a token for one who waits: look again
 	closed chan struct{}
 
-	mu       sync.Mutex // guards what follows; never held with another lock
-	members  map[any]*watch
-	watching int   // members with an interest
-	ready    watch // head of the ring of those that are ready, or just were
-	waiting  int   // calls that wait
-	idle     []*waiter
-	over     bool
+	// One at a time changes what the kernel waits for: who holds the token.
+	turn   chan struct{}
+	kernel atomic.Pointer[udpio.Descriptors] // nil before there is a member of the system's
+	lastID uint64
+
+	mu          sync.Mutex // guards what follows; never held with another lock
+	members     map[any]*watch
+	byID        map[uint64]*watch // members of the system's, as the kernel tells of them
+	watching    int               // members with an interest
+	ready       watch             // head of the ring of those that are ready, or just were
+	waiting     int               // calls that wait
+	idle        []*waiter
+	over        bool
+	kernelFirst bool   // for the next call that waits
+	lastStray   uint64 // an ID that the kernel told of and nobody has
+	strayed     bool   // it did so again
 }
 
 // NewPoller returns a Poller without members.
 func NewPoller() *Poller {
-	p := &Poller{wake: make(chan struct{}, 1), closed: make(chan struct{}), members: map[any]*watch{}}
+	p := &Poller{
+		wake: make(chan struct{}, 1), closed: make(chan struct{}), turn: make(chan struct{}, 1),
+		members: map[any]*watch{}, byID: map[uint64]*watch{},
+	}
 	p.ready.initRing()
+	p.giveTurn()
 	return p
 }
 
@@ -71,13 +87,17 @@ var (
 	errIsMember    = errors.New("a member already")
 )
 
-// Add begins to wait for member, a *Conn or a *Listener. An interest of 0
-// watches nothing for now. Adding a member again adds to its interest. One that
-// is closed gives EINVSOCK.
+// Add begins to wait for member: a *Conn, a *Listener, or what is the system's,
+// a syscall.Conn such as an *os.File or a *net.TCPConn, or an FD. An interest of
+// 0 watches nothing for now. Adding a member again adds to its interest. One
+// that is closed or can't be waited for gives EINVSOCK.
+//
+// The system's members are waited for by epoll(7), on Linux only: elsewhere they
+// give EINVOP and errors.ErrUnsupported. Regular files are always ready.
 func (p *Poller) Add(member any, interest Events) error {
 	m, ok := member.(pollable)
 	if !ok {
-		return p.fail("add", EINVSOCK, errNotPollable)
+		return p.addSystem(member, interest)
 	}
 	w := &watch{poller: p, member: member}
 	if !m.attach(w) {
@@ -106,6 +126,9 @@ func (p *Poller) enrol(w *watch, interest Events) error {
 		err = errIsMember
 	default:
 		p.members[w.member] = w
+		if w.system != nil {
+			p.byID[w.system.id] = w
+		}
 		p.want(w, interest)
 	}
 	p.mu.Unlock()
@@ -117,13 +140,18 @@ func (p *Poller) enrol(w *watch, interest Events) error {
 
 // Modify replaces the interest in a member; one that is none gives EINVSOCK.
 func (p *Poller) Modify(member any, interest Events) error {
+	if isSystem(member) {
+		<-p.turn
+		defer p.giveTurn()
+	}
 	return p.change("modify", member, func(Events) Events { return interest })
 }
 
-// change sets the interest in a member by what it was.
+// change sets the interest in a member by what it was. For one of the system's
+// the turn is held.
 func (p *Poller) change(op string, member any, interest func(old Events) Events) error {
 	p.mu.Lock()
-	w, over := p.members[member], p.over
+	w, over := p.member(member), p.over
 	if w != nil {
 		p.want(w, interest(Events(w.interest.Load())))
 	}
@@ -134,24 +162,46 @@ func (p *Poller) change(op string, member any, interest func(old Events) Events)
 	case w == nil:
 		return p.fail(op, EINVSOCK, errNotMember)
 	}
+	if w.system != nil {
+		if err := p.register(w); err != nil {
+			return p.fail(op, EINVSOCK, err)
+		}
+	}
 	w.signal(w.now())
 	p.tellEmpty()
 	return nil
 }
 
+// member returns the watch of a member; nil if it is none. p.mu is held.
+func (p *Poller) member(member any) *watch {
+	if t := reflect.TypeOf(member); t == nil || !t.Comparable() {
+		return nil
+	}
+	return p.members[member]
+}
+
 // Remove ends the waiting for a member. One that is none is no error: it may
 // just have been closed.
 func (p *Poller) Remove(member any) error {
+	system := isSystem(member)
+	if system {
+		<-p.turn
+		defer p.giveTurn()
+	}
 	p.mu.Lock()
-	w, over := p.members[member], p.over
+	w, over := p.member(member), p.over
 	if w != nil {
 		p.forget(w)
 	}
 	p.mu.Unlock()
-	if over {
+	switch m, _ := member.(pollable); {
+	case over:
 		return p.fail("remove", EINVPOLLID, net.ErrClosed)
-	}
-	if m, ok := member.(pollable); ok && w != nil {
+	case w == nil:
+		return nil
+	case system:
+		_ = p.register(w) // fails if it is closed, and then the kernel has forgotten it or is a case for stray
+	default:
 		m.detach(w)
 	}
 	p.tellEmpty()
@@ -172,6 +222,9 @@ func (p *Poller) drop(w *watch) {
 // forget takes w out of everything. p.mu is held.
 func (p *Poller) forget(w *watch) {
 	delete(p.members, w.member)
+	if w.system != nil {
+		delete(p.byID, w.system.id)
+	}
 	p.want(w, 0)
 	p.gather()
 	if w.prev != nil {
@@ -201,6 +254,8 @@ func (p *Poller) tellEmpty() {
 
 // Close forgets all members, which live on, and ends all waiting.
 func (p *Poller) Close() error {
+	<-p.turn
+	defer p.giveTurn()
 	p.mu.Lock()
 	if p.over {
 		p.mu.Unlock()
@@ -208,13 +263,18 @@ func (p *Poller) Close() error {
 	}
 	p.over = true
 	members := p.members
-	p.members = nil
+	p.members, p.byID = nil, nil
 	p.mu.Unlock()
 	close(p.closed)
 	for member, w := range members {
 		w.interest.Store(0)
 		if m, ok := member.(pollable); ok {
 			m.detach(w)
+		}
+	}
+	if k := p.kernel.Load(); k != nil {
+		if err := k.Close(); err != nil {
+			return p.fail("close", ERESOURCE, err)
 		}
 	}
 	return nil

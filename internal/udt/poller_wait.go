@@ -49,6 +49,9 @@ var (
 type waiter struct {
 	timer   *time.Timer // stopped between calls; nil before it is first needed
 	waiting bool        // it is counted in Poller.waiting
+
+	kernelFirst bool // the system's members come first this time
+	kernel      kernelLook
 }
 
 // wait is Wait until stop is closed and for at most d unless that is negative.
@@ -108,12 +111,15 @@ func (p *Poller) begin() (*waiter, error) {
 	if p.over {
 		return nil, errPollClosed
 	}
-	last := len(p.idle) - 1
-	if last < 0 {
-		return &waiter{}, nil
+	var w *waiter
+	if last := len(p.idle) - 1; last >= 0 {
+		w = p.idle[last]
+		p.idle = p.idle[:last]
+	} else {
+		w = &waiter{}
 	}
-	w := p.idle[last]
-	p.idle = p.idle[:last]
+	w.kernelFirst = p.kernelFirst
+	p.kernelFirst = !p.kernelFirst
 	return w, nil
 }
 
@@ -148,12 +154,51 @@ func (p *Poller) count(w *waiter, waiting bool) {
 // look fills events with what is ready. If nothing is, w is waiting when it
 // returns.
 func (p *Poller) look(w *waiter, events []Event, forever bool) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	k := p.kernel.Load()
+	if k == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.fill(w, events, 0, forever)
+	}
+	before := 0
+	if !w.kernelFirst {
+		p.mu.Lock()
+		before = p.harvest(events)
+		p.mu.Unlock()
+	}
+	w.ask(k, len(events)-before)
+	for {
+		p.mu.Lock()
+		n, err := p.fill(w, events, before, forever)
+		strayed := p.strayed
+		p.mu.Unlock()
+		if strayed && err == nil {
+			err = p.renew()
+		}
+		if n > 0 && err == nil {
+			var dead bool
+			if n, dead, err = p.living(w, events[:n]); dead && n == 0 && err == nil {
+				continue // it does not count as waiting
+			}
+		}
+		if n == 0 && err == nil {
+			k.Arm()
+		}
+		return n, err
+	}
+}
+
+// fill adds what the kernel found, and what else is ready, to events, which has
+// n already. p.mu is held.
+func (p *Poller) fill(w *waiter, events []Event, n int, forever bool) (int, error) {
 	if p.over {
 		return 0, errPollClosed
 	}
-	n := p.harvest(events)
+	isFirst := n == 0 // else those that are ready are in events
+	n = p.sort(w, events, n)
+	if isFirst {
+		n += p.harvest(events[n:])
+	}
 	if n == 0 && forever && p.watching == 0 {
 		return 0, errPollEmpty
 	}

@@ -62,7 +62,7 @@ func dropAll(watches []*watch) {
 	}
 }
 
-// A watch is the membership of one source in one Poller.
+// A watch is a membership in a Poller.
 //
 // It is linked from the moment its source signals until its Poller finds that
 // there is nothing to do with it: first on the Poller's stack of news, which
@@ -70,6 +70,7 @@ func dropAll(watches []*watch) {
 type watch struct {
 	poller   *Poller
 	member   any
+	system   *descriptor    // of a member of the system's, which has no source
 	level    *atomic.Uint32 // the source's
 	interest atomic.Uint32  // Events
 	linked   atomic.Bool

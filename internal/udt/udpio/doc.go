@@ -26,6 +26,8 @@
 //	fragment_linux.go    datagrams larger than the path may be fragmented
 //	sockaddr_linux.go    netip addresses to kernel addresses and back; zone_linux.go for IPv6 scopes
 //	errors_*.go          which errors pass, which end a socket
+//	alarm.go             timers more precise than the runtime's
+//	descriptors.go       waiting for many of the system's descriptors at once
 //	env.go               switches; open_linux.go obeys them and finds out what the kernel can do
 //
 // Three environment variables turn features off, for machines whose kernel or driver gets one wrong, and for
