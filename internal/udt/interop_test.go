@@ -47,6 +47,7 @@ func TestInterop(t *testing.T) {
 		{"UserPackets", testUserPackets},
 		{"PyUDT", testPyUDT},
 		{"PyUDTPerfmon", testPyUDTPerfmon},
+		{"Poller", testPoller},
 
 		{"ServerSpeaksFirst", testServerSpeaksFirst},
 		{"LostFinalResponse", testLostFinalResponse},
