@@ -60,7 +60,7 @@ func TestBufferWarning(t *testing.T) {
 				verbosity = "-q"
 			}
 			l := start(t, procOptions{net: n}, "cat", "--stay", verbosity, "127.0.0.1:7000")
-			there, err := lis.Accept()
+			there, err := (&app{net: n}).accept(t.Context(), lis)
 			if err != nil {
 				t.Fatal(err)
 			}

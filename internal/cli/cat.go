@@ -64,7 +64,7 @@ func runCat(ctx context.Context, a *app, o *catOptions, args []string) error {
 	stopReport := a.report(l, "", payload{in: true, out: true}, func() sample { return sample{bytes: m.moved(), total: -1, totalFiles: -1} })
 	growPipe(a.env.Stdin)
 	growPipe(a.env.Stdout)
-	j := &joint{m: m, stdin: a.env.Stdin, stdout: a.env.Stdout, stay: o.stay}
+	j := &joint{net: a.net, m: m, stdin: a.env.Stdin, stdout: a.env.Stdout, stay: o.stay}
 	err = j.run(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -81,6 +81,7 @@ func runCat(ctx context.Context, a *app, o *catOptions, args []string) error {
 
 // joint copies both ways between a link and standard input and output.
 type joint struct {
+	net    network // nil: standard input is waited for without looking at the link
 	m      *meter
 	stdin  io.Reader
 	stdout io.Writer
@@ -96,7 +97,9 @@ func (j *joint) run(ctx context.Context) error {
 	defer stop()
 	sent := make(chan error, 1)
 	received := make(chan error, 1)
-	go func() { sent <- j.send() }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { sent <- j.send(ctx) }()
 	go func() { received <- j.receive() }()
 	select {
 	case err := <-received:
@@ -124,8 +127,9 @@ func (j *joint) run(ctx context.Context) error {
 }
 
 // send copies standard input to the link. At its end, unless we stay, it drains and closes the link.
-func (j *joint) send() error {
-	in := newCatInput(j.stdin, &j.m.out)
+func (j *joint) send(ctx context.Context) error {
+	in, done := j.newInput(ctx)
+	defer done()
 	if _, err := io.Copy(j.m.link, in); err != nil {
 		if in.failure() != nil {
 			return fail(exitLocalIO, "", "standard input: %w", err)
@@ -152,54 +156,6 @@ func (j *joint) receive() error {
 		return &linkFault{err}
 	}
 	return nil
-}
-
-// catInput is standard input on its way to the link. Bytes count once more is asked for: then the link has them.
-type catInput struct {
-	r      io.Reader
-	given  *atomic.Int64
-	latest int   // bytes of the last read, not yet counted
-	err    error // of r, its end included
-}
-
-// catFile is a catInput that the link may read straight into its packets.
-type catFile struct {
-	catInput
-	v vectorReader
-}
-
-// catSource is either of them.
-type catSource interface {
-	io.Reader
-	failure() error // why reading ended, nil if it is the link that failed
-}
-
-func newCatInput(r io.Reader, given *atomic.Int64) catSource {
-	if v := vectored(r); v != nil {
-		return &catFile{catInput{r: r, given: given}, v}
-	}
-	return &catInput{r: r, given: given}
-}
-
-func (c *catInput) Read(p []byte) (int, error) {
-	return c.count(func() (int, error) { return c.r.Read(p) })
-}
-
-func (c *catFile) ReadVector(bufs [][]byte) (int, error) {
-	return c.count(func() (int, error) { return c.v.ReadVector(bufs) })
-}
-
-func (c *catInput) count(read func() (int, error)) (int, error) {
-	c.given.Add(int64(c.latest))
-	c.latest, c.err = read()
-	return c.latest, c.err
-}
-
-func (c *catInput) failure() error {
-	if errors.Is(c.err, io.EOF) {
-		return nil
-	}
-	return c.err
 }
 
 // catOutput is standard output. Bytes count once they are written there, so what progress shows has really come out.

@@ -213,6 +213,7 @@ func TestCompatSlowClient(t *testing.T) {
 			client, server := n.memLinks()
 			server.unacknowledged.Store(100)
 			n.listeners[1].queue <- server
+			n.change()
 			if _, err := client.Write(append(binary.LittleEndian.AppendUint32(nil, 1), 'a')); err != nil {
 				t.Fatal(err)
 			}

@@ -21,9 +21,7 @@ func (a *app) connect(ctx context.Context, o *commonOptions, ep endpoint) (link,
 	if err != nil {
 		return nil, err
 	}
-	// Nobody else is to be kept waiting for a turn that will not come.
-	defer lis.Close()
-	return accept(ctx, lis)
+	return a.accept(ctx, lis) // and no other: nobody is to be kept waiting for a turn that will not come
 }
 
 // dial tries every address of remote in turn, all within --connect-timeout. In a rendezvous, where both ends have to agree,

@@ -8,7 +8,7 @@
 //
 //	send, recv   files, directories and streams by package transfer (session.go runs one transfer over one link;
 //	             compat.go is --compat sendfile)
-//	cat          standard input and output joined to a bare UDT stream
+//	cat          standard input and output joined to a bare UDT stream (catinput.go waits for input and link at once)
 //	perf         memory to memory (perf.go the command, perfwire.go what is said, perfrun.go who says it,
 //	             perfreport.go what is shown; perfmeet.go both ends dial; emulate.go both ends here, over a simulated link)
 //	version      what was built

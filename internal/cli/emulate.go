@@ -107,6 +107,9 @@ func (e *emulation) Listen(_, _ string, o linkOptions) (listener, error) {
 	return udtListener{l}, nil
 }
 
+// Poller implements network.
+func (e *emulation) Poller() poller { return udtNetwork{}.Poller() }
+
 // close ends what is left. All that it could fail at is a socket in memory.
 func (e *emulation) close() {
 	e.mu.Lock()

@@ -36,17 +36,29 @@ type vectorReader interface {
 
 // listener takes connections.
 type listener interface {
-	Accept() (link, error) // an error that is net.ErrClosed after Close
+	// TryAccept does not wait: its error is syscall.EAGAIN if nobody is there, net.ErrClosed after Close.
+	TryAccept() (link, error)
 	Addr() net.Addr
 	Close() error // stops accepting; what was accepted lives on
 }
 
-// network makes links and listeners.
+// poller waits for several things at once.
+type poller interface {
+	// Add begins to wait for what can be done with a listener, a link or standard input. An error says that this thing
+	// cannot be waited for, here or at all.
+	Add(what any, interest pollEvents) error
+	// Wait gives what can be done at once, or an error when ctx has ended.
+	Wait(ctx context.Context, events []pollEvent) (int, error)
+	Close() error
+}
+
+// network makes links, listeners and what waits for them.
 type network interface {
 	// Dial connects to one address. local may be "", HOST:PORT with an empty host or port 0.
 	Dial(ctx context.Context, local string, remote netip.AddrPort, o linkOptions) (link, error)
 	// Listen waits at HOST:PORT. family is "udp", "udp4" or "udp6".
 	Listen(family, local string, o linkOptions) (listener, error)
+	Poller() poller
 }
 
 // linkOptions are the settings of a connection in units of the command line.

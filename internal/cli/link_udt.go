@@ -34,12 +34,35 @@ func (udtNetwork) Listen(family, local string, o linkOptions) (listener, error) 
 
 type udtListener struct{ *udt.Listener }
 
-func (l udtListener) Accept() (link, error) {
-	c, err := l.AcceptUDT()
+func (l udtListener) TryAccept() (link, error) {
+	c, err := l.Listener.TryAccept()
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// What a poller waits for, and what it tells.
+type (
+	pollEvents = udt.Events
+	pollEvent  = udt.Event
+)
+
+const (
+	pollIn   = udt.PollIn  // there is something to read or to accept
+	pollOver = udt.PollErr // the link is over
+)
+
+// Poller implements network.
+func (udtNetwork) Poller() poller { return udtPoller{udt.NewPoller()} }
+
+type udtPoller struct{ *udt.Poller }
+
+func (p udtPoller) Add(what any, interest pollEvents) error {
+	if l, ok := what.(udtListener); ok {
+		what = l.Listener
+	}
+	return p.Poller.Add(what, interest)
 }
 
 // udt gives the options in the engine's own terms.

@@ -26,9 +26,20 @@ type memNet struct {
 	dialled   []netip.AddrPort
 	aborts    int
 	tune      func(*memLink) // changes a link that was dialled; nil: nothing
+	changed   chan struct{}  // closed when a listener or a link has changed
 }
 
-func newMemNet() *memNet { return &memNet{listeners: map[uint16]*memListener{}, last: 40000} }
+func newMemNet() *memNet {
+	return &memNet{listeners: map[uint16]*memListener{}, last: 40000, changed: make(chan struct{})}
+}
+
+// change tells pollers to look again.
+func (n *memNet) change() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
 
 func (n *memNet) port() uint16 {
 	n.last++
@@ -58,6 +69,7 @@ func (n *memNet) Dial(ctx context.Context, _ string, remote netip.AddrPort, o li
 	}
 	select {
 	case l.queue <- peer:
+		n.change()
 		return here, nil
 	case <-l.closed:
 		return nil, syscall.ECONNREFUSED
@@ -96,7 +108,7 @@ type memListener struct {
 	closed chan struct{}
 }
 
-func (l *memListener) Accept() (link, error) {
+func (l *memListener) TryAccept() (link, error) {
 	select {
 	case <-l.closed:
 		return nil, net.ErrClosed
@@ -105,8 +117,8 @@ func (l *memListener) Accept() (link, error) {
 	select {
 	case c := <-l.queue:
 		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
+	default:
+		return nil, syscall.EAGAIN
 	}
 }
 
@@ -216,6 +228,7 @@ func (l *memLink) Write(b []byte) (int, error) { return l.out.Write(b) }
 func (l *memLink) Close() error {
 	l.out.set(func() { l.out.ended = true })
 	l.in.set(func() { l.in.gone = true })
+	l.net.change()
 	return nil
 }
 
@@ -229,7 +242,66 @@ func (l *memLink) Abort() error {
 		}
 	})
 	l.in.set(func() { l.in.gone, l.in.broken = true, true })
+	l.net.change()
 	return nil
+}
+
+// over tells whether the other end is gone.
+func (l *memLink) over() bool {
+	l.in.mu.Lock()
+	defer l.in.mu.Unlock()
+	return l.in.ended || l.in.broken
+}
+
+// memPoller waits for listeners and the ends of links, and for standard input that is always ready.
+type memPoller struct {
+	net     *memNet
+	members []any
+}
+
+func (n *memNet) Poller() poller { return &memPoller{net: n} }
+
+func (p *memPoller) Close() error { return nil }
+
+func (p *memPoller) Add(what any, _ pollEvents) error {
+	p.members = append(p.members, what)
+	return nil
+}
+
+func (p *memPoller) Wait(ctx context.Context, events []pollEvent) (int, error) {
+	for {
+		p.net.mu.Lock()
+		changed := p.net.changed
+		p.net.mu.Unlock()
+		n := 0
+		for _, m := range p.members {
+			e := pollEvent{Member: m}
+			switch m := m.(type) {
+			case *memListener:
+				if len(m.queue) > 0 {
+					e.Events = pollIn
+				}
+			case *memLink:
+				if m.over() {
+					e.Events = pollOver
+				}
+			default:
+				e.Events = pollIn
+			}
+			if e.Events != 0 && n < len(events) {
+				events[n] = e
+				n++
+			}
+		}
+		if n > 0 {
+			return n, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 }
 
 func (l *memLink) Stats(bool) stats {

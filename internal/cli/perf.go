@@ -274,14 +274,17 @@ func (s *perfServer) serve(ctx context.Context, lis listener) error {
 
 // first waits for the first test that has all its streams, and closes the listener.
 func (s *perfServer) first(ctx context.Context, lis listener) (*perfTest, error) {
-	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
-	defer stop()
+	d, err := s.a.openDoor(lis)
+	if err != nil {
+		return nil, err
+	}
+	taking, stop := context.WithCancel(ctx)
 	complete := make(chan *perfTest, 1)
 	failed := make(chan error, 1)
-	var admitting sync.WaitGroup
-	admitting.Go(func() {
+	var accepting, admitting sync.WaitGroup
+	accepting.Go(func() {
 		for {
-			l, err := lis.Accept()
+			l, err := d.next(taking)
 			if err != nil {
 				failed <- err
 				return
@@ -294,17 +297,13 @@ func (s *perfServer) first(ctx context.Context, lis listener) (*perfTest, error)
 		}
 	})
 	var t *perfTest
-	var err error
 	select {
 	case t = <-complete:
 	case err = <-failed:
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		} else {
-			err = fail(exitNoLink, "", "waiting for a peer: %w", err)
-		}
 	}
-	_ = lis.Close()
+	stop()
+	accepting.Wait()
+	d.close()
 	if t == nil {
 		admitting.Wait()
 	}

@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
+	"syscall"
 )
 
 // defaultSessions is how many peers -k serves at once. More wait in the listener's backlog.
@@ -26,55 +26,99 @@ func (a *app) listen(o *commonOptions, local address) (listener, error) {
 }
 
 // accept waits for one peer, or for the end of ctx.
-func accept(ctx context.Context, lis listener) (link, error) {
-	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
-	defer stop()
-	l, err := lis.Accept()
-	if err == nil {
-		return l, nil
+func (a *app) accept(ctx context.Context, lis listener) (link, error) {
+	d, err := a.openDoor(lis)
+	if err != nil {
+		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return nil, fail(exitNoLink, "", "waiting for a peer: %w", err)
+	defer d.close()
+	return d.next(ctx)
 }
 
-// serve hands every peer that comes to handle, most of them side by side, until the first signal. Then it takes no more, lets those
-// that are there finish, and returns nil. handle reports each peer's outcome itself.
+// door is where peers come in: a listener, and what waits for it.
+type door struct {
+	lis listener
+	p   poller
+}
+
+// openDoor takes lis over.
+func (a *app) openDoor(lis listener) (*door, error) {
+	d := &door{lis: lis, p: a.net.Poller()}
+	if err := d.p.Add(lis, pollIn); err != nil {
+		d.close()
+		return nil, fail(exitNoLink, "", "waiting for a peer: %w", err)
+	}
+	return d, nil
+}
+
+// next waits for the next peer. Its error is the cause of ctx if that has ended.
+func (d *door) next(ctx context.Context) (link, error) {
+	var events [1]pollEvent
+	for ctx.Err() == nil {
+		l, err := d.lis.TryAccept()
+		if err == nil {
+			return l, nil
+		}
+		if errors.Is(err, syscall.EAGAIN) {
+			_, err = d.p.Wait(ctx, events[:])
+		}
+		if err != nil && ctx.Err() == nil {
+			return nil, fail(exitNoLink, "", "waiting for a peer: %w", err)
+		}
+	}
+	return nil, context.Cause(ctx)
+}
+
+// close takes no more peers; what was accepted lives on. Nothing can be lost by it.
+func (d *door) close() {
+	_ = d.p.Close()
+	_ = d.lis.Close()
+}
+
+// errDraining is the cause of a context that the first signal has ended.
+var errDraining = errors.New("draining")
+
+// serve hands every peer that comes to handle, most of them side by side, until the first signal. Then it takes no more,
+// lets those that are there finish, and returns nil. handle reports each peer's outcome itself.
 func (a *app) serve(ctx context.Context, lis listener, most int, handle func(ctx context.Context, l link)) error {
+	d, err := a.openDoor(lis)
+	if err != nil {
+		return err
+	}
 	drained := a.signals.drain()
-	done := make(chan struct{})
+	taking, stop := context.WithCancelCause(ctx)
 	var watch, sessions sync.WaitGroup
 	watch.Go(func() {
 		select {
 		case <-drained:
-			a.out.info("taking no more peers; finishing what is in flight (a second signal ends it at once)")
-		case <-ctx.Done():
-		case <-done:
+			stop(errDraining)
+		case <-taking.Done():
 		}
-		_ = lis.Close() // ends Accept; what was accepted lives on
 	})
 	slots := make(chan struct{}, most)
-	var err error
-	for {
-		slots <- struct{}{}
-		var l link
-		if l, err = lis.Accept(); err != nil {
-			break
+	for err == nil {
+		select {
+		case slots <- struct{}{}:
+		case <-taking.Done():
 		}
-		sessions.Go(func() {
-			defer func() { <-slots }()
-			handle(ctx, l)
-		})
+		var l link
+		if l, err = d.next(taking); err == nil {
+			sessions.Go(func() {
+				defer func() { <-slots }()
+				handle(ctx, l)
+			})
+		}
 	}
-	close(done)
+	if errors.Is(err, errDraining) {
+		a.out.info("taking no more peers; finishing what is in flight (a second signal ends it at once)")
+		err = nil
+	}
+	d.close()
+	stop(nil)
 	watch.Wait()
 	sessions.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return fail(exitNoLink, "", "waiting for peers: %w", err)
+	return err
 }
