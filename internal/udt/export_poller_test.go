@@ -10,3 +10,10 @@ func (p *Poller) KernelReady() int {
 	var l udpio.Look
 	return len(l.At(p.kernel.Load(), 64))
 }
+
+// Waiting is how many calls wait.
+func (p *Poller) Waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting
+}

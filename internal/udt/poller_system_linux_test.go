@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,6 +51,15 @@ func tcpPair(t *testing.T) (client, server *net.TCPConn) {
 	return client, server
 }
 
+// waits begins to wait and returns once that has nothing to tell.
+func (p *polled) waits() <-chan outcome {
+	call := start(func() (int, error) { return p.Wait(context.Background(), p.events[:]) })
+	for p.Waiting() == 0 {
+		runtime.Gosched()
+	}
+	return call
+}
+
 func TestPollerPipe(t *testing.T) {
 	r, w := pipe(t)
 	p := newPolled(t)
@@ -72,7 +82,7 @@ func TestPollerPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.none()
-	call := start(func() (int, error) { return p.Wait(context.Background(), p.events[:]) })
+	call := p.waits()
 	w.Close()
 	if o := <-call; o.n != 1 || o.err != nil || p.events[0] != in {
 		t.Errorf("the other end is closed: %v, %d, %v", p.events[0], o.n, o.err)
@@ -151,7 +161,7 @@ func TestPollerBareDescriptor(t *testing.T) {
 	p := newPolled(t)
 	defer p.Close()
 	p.add(fd, udt.PollIn)
-	call := start(func() (int, error) { return p.Wait(context.Background(), p.events[:]) })
+	call := p.waits()
 	if _, err := w.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
@@ -266,12 +276,9 @@ func TestPollerMixedWait(t *testing.T) {
 	r, w := pipe(t)
 	p := newPolled(t)
 	p.add(client, udt.PollIn)
-	wait := func() <-chan outcome {
-		return start(func() (int, error) { return p.Wait(context.Background(), p.events[:]) })
-	}
 	buf := make([]byte, 10)
 	for range 50 {
-		call := wait()
+		call := p.waits()
 		if err := write(server, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -281,7 +288,7 @@ func TestPollerMixedWait(t *testing.T) {
 		if _, err := client.TryRead(buf); err != nil {
 			t.Fatal(err)
 		}
-		call = wait()
+		call = p.waits()
 		p.add(r, udt.PollIn) // the first time it is the first of its kind
 		if _, err := w.WriteString("x"); err != nil {
 			t.Fatal(err)
@@ -309,7 +316,7 @@ func TestPollerMixedWait(t *testing.T) {
 			_, _ = r.Read(buf[:want])
 		}
 	}
-	call := wait()
+	call := p.waits()
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
