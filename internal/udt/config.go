@@ -42,9 +42,10 @@ const (
 
 // Config is how connections are to be: UDT's socket options. The zero value is
 // all defaults. Which field may be changed when is told at Endpoint.DialWith,
-// Endpoint.ListenWith and Conn.Configure; SNDTIMEO, RCVTIMEO and the
-// non-blocking modes are deadlines, and sockets share a port (REUSEADDR) by
-// being on one Endpoint.
+// Endpoint.ListenWith and Conn.Configure; SNDTIMEO and RCVTIMEO are deadlines,
+// the non-blocking modes Conn.TryRead, Conn.TryWrite, Listener.TryAccept and
+// Endpoint.StartDial, and sockets share a port (REUSEADDR) by being on one
+// Endpoint.
 type Config struct {
 	// Type is what connections carry: Stream if zero, or Datagram, messages.
 	// Both ends' must be the same.
