@@ -48,7 +48,8 @@
 //
 // A Poller waits for many connections and listeners at once, and for files,
 // pipes and TCP sockets with them, as libudt's epoll does; TryRead, TryWrite,
-// Listener.TryAccept and Endpoint.StartDial go with it:
+// TryReadMessage, TryWriteMessage, Listener.TryAccept and Endpoint.StartDial go
+// with it:
 //
 //	p := udt.NewPoller()
 //	err := p.Add(l, udt.PollIn)

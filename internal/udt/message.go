@@ -22,6 +22,9 @@ func (c *Conn) WriteMessage(p []byte, o MessageOptions) error {
 	if err := c.carries(Datagram); err != nil {
 		return c.fail("write", err)
 	}
+	if err := c.writing.await(c.connected, c.closing); err != nil {
+		return c.fail("write", err)
+	}
 	if err := c.writing.enter(c.closing); err != nil {
 		return c.fail("write", err)
 	}
@@ -40,6 +43,34 @@ func (c *Conn) WriteMessage(p []byte, o MessageOptions) error {
 			break
 		}
 	}
+	return c.finishMessage(p)
+}
+
+// TryWriteMessage is WriteMessage without waiting: it gives EASYNCSND if there is
+// no room for the message. A Poller reports PollOut once there is.
+func (c *Conn) TryWriteMessage(p []byte, o MessageOptions) error {
+	if err := c.carries(Datagram); err != nil {
+		return c.fail("write", err)
+	}
+	if err := c.writing.tryEnter(c.closing); err != nil {
+		return c.fail("write", err)
+	}
+	defer c.writing.leave()
+	if !isClosed(c.connected) {
+		return c.fail("write", ErrWouldBlock)
+	}
+	begun, err := c.beginMessage(c.now(), len(p), o)
+	if err == nil && !begun {
+		err = ErrWouldBlock
+	}
+	if err != nil {
+		return c.fail("write", err)
+	}
+	return c.finishMessage(p)
+}
+
+// finishMessage fills the message that was begun.
+func (c *Conn) finishMessage(p []byte) error {
 	for more := true; more; {
 		var (
 			n   int
@@ -62,6 +93,7 @@ func (c *Conn) beginMessage(written proto.Instant, n int, o MessageOptions) (beg
 	defer c.mu.Unlock()
 	if err := c.peerError; err != nil {
 		c.peerError = nil
+		c.changed()
 		return false, err
 	}
 	if !c.p.CanWrite() {
@@ -135,28 +167,56 @@ func (c *Conn) readMessage(space func(size int) []byte) (int, error) {
 		if err := c.reading.check(c.closing); err != nil {
 			return 0, c.fail("read", err)
 		}
-		c.mu.Lock()
-		size, cut, ok := c.p.NextMessage()
-		end := c.p.End()
-		c.mu.Unlock()
-		if ok {
-			n := c.takeMessage(space(size))
-			switch {
-			case n < size:
-				return n, c.fail("read", fmt.Errorf("%w: %d of %d bytes", ErrTruncated, n, size))
-			case cut:
-				return n, c.fail("read", fmt.Errorf("%w: it is larger than the receive buffer, which held %d bytes of it", ErrTruncated, n))
-			}
-			return n, nil
-		}
-		err := readError(end)
-		if err == nil {
+		n, ok, err := c.readMessageNow(space)
+		if !ok && err == nil {
 			err = c.reading.wait(c.closing)
 		}
 		if err != nil {
-			return 0, c.fail("read", err)
+			return n, c.fail("read", err)
+		}
+		if ok {
+			return n, nil
 		}
 	}
+}
+
+// TryReadMessage is ReadMessage without waiting: it gives EASYNCRCV if no message
+// is there.
+func (c *Conn) TryReadMessage(p []byte) (int, error) {
+	if err := c.carries(Datagram); err != nil {
+		return 0, c.fail("read", err)
+	}
+	if err := c.reading.tryEnter(c.closing); err != nil {
+		return 0, c.fail("read", err)
+	}
+	defer c.reading.leave()
+	n, ok, err := c.readMessageNow(func(int) []byte { return p })
+	if !ok && err == nil {
+		err = ErrWouldBlock
+	}
+	if err != nil {
+		return n, c.fail("read", err)
+	}
+	return n, nil
+}
+
+// readMessageNow takes the next message; ok is false if none is there.
+func (c *Conn) readMessageNow(space func(size int) []byte) (n int, ok bool, err error) {
+	c.mu.Lock()
+	size, cut, ok := c.p.NextMessage()
+	end := c.p.End()
+	c.mu.Unlock()
+	if !ok {
+		return 0, false, readError(end)
+	}
+	n = c.takeMessage(space(size))
+	switch {
+	case n < size:
+		err = fmt.Errorf("%w: %d of %d bytes", ErrTruncated, n, size)
+	case cut:
+		err = fmt.Errorf("%w: it is larger than the receive buffer, which held %d bytes of it", ErrTruncated, n)
+	}
+	return n, true, err
 }
 
 // takeMessage copies what fits of the next message to p, without the lock, and

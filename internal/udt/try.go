@@ -10,6 +10,9 @@ import (
 
 // TryRead is Read without waiting: it gives EASYNCRCV if nothing is there.
 func (c *Conn) TryRead(p []byte) (int, error) {
+	if err := c.carries(Stream); err != nil {
+		return 0, c.fail("read", err)
+	}
 	if err := c.reading.tryEnter(c.closing); err != nil {
 		return 0, c.fail("read", err)
 	}
@@ -30,6 +33,9 @@ func (c *Conn) TryRead(p []byte) (int, error) {
 // TryWrite puts into the send buffer what fits of p, and returns how much that
 // was. It does not wait: if nothing fits it gives EASYNCSND.
 func (c *Conn) TryWrite(p []byte) (int, error) {
+	if err := c.carries(Stream); err != nil {
+		return 0, c.fail("write", err)
+	}
 	if err := c.writing.tryEnter(c.closing); err != nil {
 		return 0, c.fail("write", err)
 	}
