@@ -33,9 +33,14 @@ race: ## all tests under the race detector on 1, 2 and 4 processors; PKG=
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -cpu 1,2,4 -timeout 30m $(PKG)
 
 .PHONY: interop
-interop: ## only the tests against the C++ library; fails where they cannot run
+interop: ## only the tests against the C++ library, with a matrix of what ran; fails where they cannot run
 	scripts/install-deps.sh interop
-	UDTCP_REQUIRE_INTEROP=1 $(GO) test -shuffle=on -count=1 -v -run Interop $(PKG)
+	matrix=$$(mktemp) && trap 'cat "$$matrix"; rm -f "$$matrix"' EXIT && \
+	UDTCP_REQUIRE_INTEROP=1 UDTCP_INTEROP_RUNS=$(INTEROP_RUNS) UDTCP_INTEROP_MATRIX="$$matrix" \
+		$(GO) test -shuffle=on -count=1 -timeout 30m -v -run Interop $(PKG)
+
+# How often the matrix repeats each run that has faults on the way: 200 and more in all.
+INTEROP_RUNS ?= 13
 
 .PHONY: lint
 lint: bin/golangci-lint bin/govulncheck ## formatting, vet, golangci-lint with the import and clock rules, govulncheck

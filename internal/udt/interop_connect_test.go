@@ -2,7 +2,6 @@ package udt_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/udtcp/udtcp/internal/udt"
-	"github.com/udtcp/udtcp/internal/udt/udpio"
 )
 
 // Codes of libudt's errors.
@@ -67,19 +65,8 @@ func testLostFinalResponse(t *testing.T, l *lab) {
 // cookie looks the same to it. Our client must ask for a new one, and our
 // listener must offer one.
 func testStaleCookie(t *testing.T, l *lab) {
-	spoilFirst := func(role) rule {
-		done := false
-		return func(w way, b []byte) fate {
-			if !done && w == toClient && isHandshake(b) && handshakeRequest(b) == 1 {
-				done = true
-				at := 16 + 28
-				binary.BigEndian.PutUint32(b[at:], binary.BigEndian.Uint32(b[at:])^0x5a5a5a5a)
-			}
-			return fate{}
-		}
-	}
 	start := time.Now()
-	path{rule: spoilFirst}.everyWay(t, l, 10_000)
+	path{rule: spoilFirstCookie}.everyWay(t, l, 10_000)
 	within(t, start, 20*time.Second)
 }
 
@@ -188,40 +175,33 @@ func testManyConnections(t *testing.T, l *lab) {
 	}
 	t.Run("client", func(t *testing.T) {
 		remote := l.serve(t, fmt.Sprintf("--mode echo --conns %d", conns))
-		sock, err := udpio.Listen(netip.MustParseAddrPort("127.0.0.1:0"), udpio.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		e := udt.NewEndpoint(sock, udt.Config{})
-		defer func() {
-			if err := e.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		ctx := testContext(t)
+		e := bound(t, nil)
 		callers := make([]func() error, conns)
 		for i := range callers {
-			callers[i] = func() error {
-				conn, err := e.Dial(ctx, remote.loopback())
-				if err != nil {
-					return err
-				}
-				if err := conn.SetDeadline(time.Now().Add(testTimeout)); err != nil {
-					return err
-				}
-				seed := uint64(i)
-				err = together(
-					func() error { return sendPattern(conn, seed, size) },
-					func() error { return receiveExactly(conn, seed, size) },
-				)
-				return errors.Join(err, conn.Close())
-			}
+			callers[i] = func() error { return callEcho(t, e, remote.loopback(), uint64(i), size) }
 		}
 		if err := together(callers...); err != nil {
 			t.Error(err)
 		}
 		wantAllGood(t, remote, conns)
 	})
+}
+
+// callEcho sends size bytes from e to a peer that sends them back, and compares
+// them.
+func callEcho(t *testing.T, e *udt.Endpoint, at netip.AddrPort, seed uint64, size int64) error {
+	conn, err := e.Dial(testContext(t), at)
+	if err != nil {
+		return err
+	}
+	if err := conn.SetDeadline(time.Now().Add(testTimeout)); err != nil {
+		return err
+	}
+	err = together(
+		func() error { return sendPattern(conn, seed, size) },
+		func() error { return receiveExactly(conn, seed, size) },
+	)
+	return errors.Join(err, conn.Close())
 }
 
 func wantAllGood(t *testing.T, remote *peer, conns int) {

@@ -15,28 +15,35 @@ func testPyUDT(t *testing.T, l *lab) {
 		for _, loss := range []float64{0, 0.02} {
 			t.Run(fmt.Sprintf("%s,%g%%", c.name, loss*100), func(t *testing.T) {
 				eachRole(t, func(t *testing.T, r role) {
-					isServer := r == asListener
-					p := path{cfg: c.client, flags: c.flags}
-					if isServer {
-						p.cfg = c.server
-					}
+					var p path
 					if loss > 0 {
 						p.rule = lossy(loss)
 					}
-					conn, remote := p.connect(t, l, r, c.talk(!isServer))
-					if err := c.hold(conn, isServer); err != nil {
-						t.Fatal(err)
-					}
-					// libudt may close before its last ACK is out; its report has what arrived.
-					if err := conn.Close(); err != nil && !errors.Is(err, udt.ErrUndelivered) {
-						t.Error(err)
-					}
-					if got := remote.good(); got.badAt >= 0 {
-						t.Errorf("libudt heard other bytes: %+v", got)
-					}
+					c.holdWith(t, l, r, p)
 				})
 			})
 		}
+	}
+}
+
+// holdWith holds our part of a conversation over p, libudt the other.
+func (c conversation) holdWith(t *testing.T, l *lab, r role, p path) {
+	t.Helper()
+	isServer := r == asListener
+	p.cfg, p.flags = c.client, c.flags
+	if isServer {
+		p.cfg = c.server
+	}
+	conn, remote := p.connect(t, l, r, c.talk(!isServer))
+	if err := c.hold(conn, isServer); err != nil {
+		t.Fatal(err)
+	}
+	// libudt may close before its last ACK is out; its report has what arrived.
+	if err := conn.Close(); err != nil && !errors.Is(err, udt.ErrUndelivered) {
+		t.Error(err)
+	}
+	if got := remote.good(); got.badAt >= 0 {
+		t.Errorf("libudt heard other bytes: %+v", got)
 	}
 }
 

@@ -42,7 +42,8 @@ const char kUsage[] =
     "  --turns N,-M,... (talk: send N bytes, receive M, ...)  --name NAME  --file PATH (recvfile)\n"
     "  --offset N  --custom (answer user-defined control packets, print \"custom kind=K ...\")\n"
     "how:\n"
-    "  --conns K (at the same time)  --share (dial: from one UDP port)  --nonblock\n"
+    "  --conns K (at the same time)  --threads T (dial: T of them make the connections, each\n"
+    "  its share, and serve them in turn)  --share (dial: from one UDP port)  --nonblock\n"
     "  --bind HOST --port P --backlog N (serve)  --linger S\n"
     "  --mss N  --fc PACKETS  --sndbuf N  --rcvbuf N  --udpsnd N  --udprcv N  --bw BYTES/S\n"
     "steering:\n"
@@ -56,7 +57,7 @@ const char kUsage[] =
 
 enum Flag {
   kBytes = 256, kSeconds, kSeed, kRseed, kRaw, kBlock, kDgram, kMsg, kTtl, kInorder,
-  kConns, kShare, kNonblock, kBind, kPort, kBacklog, kLinger, kMss, kFc, kSndbuf, kRcvbuf,
+  kConns, kThreads, kShare, kNonblock, kBind, kPort, kBacklog, kLinger, kMss, kFc, kSndbuf, kRcvbuf,
   kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode, kName, kFile, kTurns, kOffset, kCustom,
 };
 
@@ -73,6 +74,7 @@ const option kFlags[] = {
     {"ttl", required_argument, nullptr, kTtl},
     {"inorder", no_argument, nullptr, kInorder},
     {"conns", required_argument, nullptr, kConns},
+    {"threads", required_argument, nullptr, kThreads},
     {"share", no_argument, nullptr, kShare},
     {"nonblock", no_argument, nullptr, kNonblock},
     {"bind", required_argument, nullptr, kBind},
@@ -160,6 +162,7 @@ bool apply(int flag, const char* arg, Options& o) {
     case kTtl: return small(arg, -1, o.ttl);
     case kInorder: o.inorder = true; return true;
     case kConns: return small(arg, 1, o.conns);
+    case kThreads: return small(arg, 1, o.threads);
     case kShare: o.share = true; return true;
     case kNonblock: o.nonblock = true; return true;
     case kBind: o.host = arg; return true;

@@ -24,6 +24,7 @@ struct Options {
   int64_t offset = 0;        // putfile, getfile: where in the file
   bool custom = false;       // answer user-defined control packets
   int conns = 1;
+  int threads = 0;           // dial: this many make the connections, each its share; 0 one for each
   bool share = false;        // dial: all connections from one UDP port
   bool nonblock = false;     // non-blocking connect, send and receive over UDT's epoll
   int backlog = 128;

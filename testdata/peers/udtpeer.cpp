@@ -129,21 +129,32 @@ bool bind_shared(UDTSOCKET u, int family) {
   return ok;
 }
 
-void dial_one(const Options& o, const addrinfo* to, int index, Tally& tally) {
+// Returns the connected socket, or tallies why there is none.
+UDTSOCKET connect_one(const Options& o, const addrinfo* to, int index, Tally& tally) {
   Result r;
   UDTSOCKET u = open_socket(to->ai_family, o);
   if (u == UDT::INVALID_SOCK || (o.share && !bind_shared(u, to->ai_family))) {
     r.code = UDT::getlasterror_code();
     tally.add(index, r);
-    return;
+    return UDT::INVALID_SOCK;
   }
   r.code = connect_link(u, to, o);
   if (r.code != 0) {
     UDT::close(u);
     tally.add(index, r);
-    return;
+    return UDT::INVALID_SOCK;
   }
-  tally.add(index, run_session(u, index, o));
+  return u;
+}
+
+// Makes the connections first..end, then serves one after the other.
+void dial_some(const Options& o, const addrinfo* to, int first, int end, Tally& tally) {
+  std::vector<UDTSOCKET> sockets;
+  for (int i = first; i < end; ++i) sockets.push_back(connect_one(o, to, i, tally));
+  for (int i = first; i < end; ++i) {
+    UDTSOCKET u = sockets[i - first];
+    if (u != UDT::INVALID_SOCK) tally.add(i, run_session(u, i, o));
+  }
 }
 
 int dial(const Options& o) {
@@ -151,7 +162,11 @@ int dial(const Options& o) {
   if (to == nullptr) return kExitUsage;
   Tally tally(o);
   std::vector<std::thread> threads;
-  for (int i = 0; i < o.conns; ++i) threads.emplace_back([&o, to, i, &tally] { dial_one(o, to, i, tally); });
+  int n = o.threads > 0 ? o.threads : o.conns;
+  for (int i = 0; i < n; ++i) {
+    int first = o.conns * i / n, end = o.conns * (i + 1) / n;
+    threads.emplace_back([&o, to, first, end, &tally] { dial_some(o, to, first, end, tally); });
+  }
   for (std::thread& t : threads) t.join();
   freeaddrinfo(to);
   return tally.finish();

@@ -1,0 +1,285 @@
+package udt_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/udtcp/udtcp/internal/udt"
+)
+
+const (
+	// matrixRuns is how often each cell with faults is run; once if unset.
+	matrixRuns = "UDTCP_INTEROP_RUNS"
+	// matrixFile is where the table is written, too.
+	matrixFile = "UDTCP_INTEROP_MATRIX"
+)
+
+// A lane is a way in which we and libudt may be joined: a column of the matrix.
+type lane struct {
+	name string
+	// each moves size bytes to libudt and as many from it, and compares them.
+	each func(p path, t *testing.T, l *lab, size int64)
+}
+
+var lanes = []lane{
+	{"client stream", func(p path, t *testing.T, l *lab, size int64) { p.bothWays(t, l, asClient, size) }},
+	{"listener stream", func(p path, t *testing.T, l *lab, size int64) { p.bothWays(t, l, asListener, size) }},
+}
+
+// bothWays moves size bytes to libudt and from it, one connection after the
+// other.
+func (p path) bothWays(t *testing.T, l *lab, r role, size int64) {
+	t.Helper()
+	p.send(t, l, r, size)
+	p.receive(t, l, r, size)
+}
+
+// A condition is what is special about a run: a row of the matrix.
+type condition struct {
+	name   string
+	size   int64
+	faults bool
+	path   func(run uint64) path
+}
+
+func same(p path) func(uint64) path { return func(uint64) path { return p } }
+
+// faulty has packets got lost, doubled and out of order by a rule that depends
+// on the run.
+func faulty(make func(seed uint64) rule) func(uint64) path {
+	return func(run uint64) path {
+		return path{rule: func(r role) rule { return make(run*7 + uint64(len(r))) }}
+	}
+}
+
+func conditions() []condition {
+	const size = mebibyte
+	mss := func(n int) condition {
+		p := path{cfg: udt.Config{MSS: n}, flags: fmt.Sprintf("--mss %d", n)}
+		return condition{fmt.Sprintf("MSS %d", n), size, false, same(p)}
+	}
+	fc := func(n int) condition {
+		p := path{cfg: udt.Config{FlowWindow: n}, flags: fmt.Sprintf("--fc %d", n)}
+		return condition{fmt.Sprintf("FC %d", n), size, false, same(p)}
+	}
+	loss := func(share float64) condition {
+		return condition{fmt.Sprintf("%g %% loss", share*100), 200_000, true, faulty(func(seed uint64) rule { return lose(share, seed) })}
+	}
+	return []condition{
+		{"as it is", size, false, same(path{})},
+		mss(576), mss(1000), mss(1500), mss(9000),
+		fc(32), fc(64),
+		{"small buffers", size, false, same(path{
+			cfg: udt.Config{SendBuffer: 48 << 10, ReceiveBuffer: 48 << 10}, flags: "--sndbuf 49152 --rcvbuf 49152",
+		})},
+		{"large buffers", 8 * size, false, same(path{
+			cfg: udt.Config{Window: 512 << 20}, flags: "--fc 100000 --sndbuf 100000000 --rcvbuf 100000000 --udpsnd 1000000 --udprcv 1000000",
+		})},
+		{"non-blocking peer", size, false, same(path{flags: "--nonblock"})},
+		{"cookie of another minute", 10_000, false, func(uint64) path { return path{rule: spoilFirstCookie} }},
+		loss(0.01), loss(0.02), loss(0.05),
+		{"loss, copies, out of order", 200_000, true, faulty(func(seed uint64) rule {
+			return both(lose(0.01, seed), jumble(20, 3*time.Millisecond, seed))
+		})},
+	}
+}
+
+// TestInteropMatrix runs every condition over every lane and prints a table of
+// what ran and what came of it.
+func TestInteropMatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestInterop has one run of each kind")
+	}
+	l := newLab(t)
+	repeats := 1
+	if v := os.Getenv(matrixRuns); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			t.Fatalf("%s=%s: not a number of runs", matrixRuns, v)
+		}
+		repeats = n
+	}
+	var m matrix
+	for _, lane := range lanes {
+		m.columns = append(m.columns, lane.name)
+	}
+	t.Run("runs", func(t *testing.T) {
+		for _, c := range conditions() {
+			for _, lane := range lanes {
+				runs := 1
+				if c.faults {
+					runs = repeats
+				}
+				cell := m.cell(c.name, lane.name, c.faults)
+				for run := range runs {
+					t.Run(fmt.Sprintf("%s/%s/%d", c.name, lane.name, run), func(t *testing.T) {
+						t.Parallel()
+						defer m.note(cell, t, 2)
+						lane.each(c.path(uint64(run)), t, l, c.size)
+					})
+				}
+			}
+		}
+		for name, role := range map[string]role{"client stream": asClient, "listener stream": asListener} {
+			conns := m.cell("100 connections, 10 threads", name, false)
+			t.Run("100 connections/"+name, func(t *testing.T) {
+				defer m.note(conns, t, 100)
+				hundredConnections(t, l, role)
+			})
+			talks := m.cell("PyUDT's conversations", name, false)
+			for _, c := range conversations {
+				t.Run("PyUDT/"+c.name+"/"+name, func(t *testing.T) {
+					t.Parallel()
+					defer m.note(talks, t, 1)
+					c.holdWith(t, l, role, path{})
+				})
+			}
+		}
+	})
+	table := m.String()
+	t.Log("\n" + table)
+	if name := os.Getenv(matrixFile); name != "" {
+		if err := os.WriteFile(name, []byte(table), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// hundredConnections has ten threads make ten connections each, all from one
+// port of ours or to it, on which data goes there and back.
+func hundredConnections(t *testing.T, l *lab, r role) {
+	const size = 50_000
+	const threads, conns = 10, 100
+	if r == asListener {
+		ln := path{}.listen(t)
+		remote := l.dial(t, addrPort(ln.Addr()), fmt.Sprintf("--mode both --conns %d --threads %d --share --bytes %d --seed 100 --rseed 100", conns, threads, size))
+		echoes := make([]func() error, conns)
+		for i := range echoes {
+			conn := accept(t, ln)
+			echoes[i] = func() error { return echo(conn) }
+		}
+		if err := together(echoes...); err != nil {
+			t.Error(err)
+		}
+		wantAllGood(t, remote, conns)
+		return
+	}
+	remote := l.serve(t, fmt.Sprintf("--mode echo --conns %d", conns))
+	e := bound(t, nil)
+	callers := make([]func() error, threads)
+	for i := range callers {
+		callers[i] = func() error {
+			for k := range conns / threads {
+				if err := callEcho(t, e, remote.loopback(), uint64(i*100+k), size); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	if err := together(callers...); err != nil {
+		t.Error(err)
+	}
+	wantAllGood(t, remote, conns)
+}
+
+// A matrix is the table of results. Its zero value is empty.
+type matrix struct {
+	mu      sync.Mutex
+	columns []string
+	rows    []string
+	cells   map[[2]string]*matrixCell
+}
+
+type matrixCell struct {
+	runs, failed int
+	faults       bool
+}
+
+// cell returns the place of a row and column, which is made if need be.
+func (m *matrix) cell(row, column string, faults bool) *matrixCell {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cells == nil {
+		m.cells = map[[2]string]*matrixCell{}
+	}
+	key := [2]string{row, column}
+	if c := m.cells[key]; c != nil {
+		return c
+	}
+	if len(m.rows) == 0 || m.rows[len(m.rows)-1] != row {
+		known := false
+		for _, r := range m.rows {
+			known = known || r == row
+		}
+		if !known {
+			m.rows = append(m.rows, row)
+		}
+	}
+	m.cells[key] = &matrixCell{faults: faults}
+	return m.cells[key]
+}
+
+// note counts the runs that t stands for; it is deferred.
+func (m *matrix) note(c *matrixCell, t *testing.T, runs int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.runs += runs
+	if t.Failed() {
+		c.failed += runs
+	}
+}
+
+// String is the table: in each cell how many runs there were, and how many of
+// them failed if any did.
+func (m *matrix) String() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var b strings.Builder
+	total, withFaults, failed := 0, 0, 0
+	fmt.Fprintf(&b, "%-28s", "runs with libudt 4.11")
+	for _, column := range m.columns {
+		fmt.Fprintf(&b, "  %20s", column)
+	}
+	b.WriteByte('\n')
+	for _, row := range m.rows {
+		fmt.Fprintf(&b, "%-28s", row)
+		for _, column := range m.columns {
+			c := m.cells[[2]string{row, column}]
+			text := "-"
+			if c != nil {
+				if text = fmt.Sprintf("%d ok", c.runs); c.failed > 0 {
+					text = fmt.Sprintf("%d FAILED of %d", c.failed, c.runs)
+				}
+				total, failed = total+c.runs, failed+c.failed
+				if c.faults {
+					withFaults += c.runs
+				}
+			}
+			fmt.Fprintf(&b, "  %20s", text)
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "%d runs, %d of them with faults on the way; mismatches %d\n", total, withFaults, failed)
+	return b.String()
+}
+
+// spoilFirstCookie makes the first cookie a wrong one. To a libudt listener one
+// of another minute is the same.
+func spoilFirstCookie(role) rule {
+	done := false
+	return func(w way, b []byte) fate {
+		if !done && w == toClient && isHandshake(b) && handshakeRequest(b) == 1 {
+			done = true
+			at := 16 + 28
+			binary.BigEndian.PutUint32(b[at:], binary.BigEndian.Uint32(b[at:])^0x5a5a5a5a)
+		}
+		return fate{}
+	}
+}
