@@ -89,6 +89,7 @@ type Conn struct {
 	contradictions int         // full ACKs since, newer and of less
 	contradictedAt Instant     // the first of them
 	settledTo      packetIndex // every packet before it has arrived or was reported missing
+	ackedFull      packetIndex // every packet before it was acknowledged in a full ACK
 	progressAt     Instant     // when una last moved, or the first packet left
 	backoff        int         // loss timer expiries without progress
 	probe          int         // packets to repeat at the next expiry

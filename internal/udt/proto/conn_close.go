@@ -91,9 +91,11 @@ func (c *Conn) abandon(end End) {
 	c.timers.clear(timerLinger)
 }
 
-// drained moves on once everything written is acknowledged.
+// drained moves on once everything written is acknowledged. A light ACK is not
+// enough for that: what a libudt receiver acknowledged in none of the others
+// can't be read there, and is thrown away when our shutdown comes.
 func (c *Conn) drained() {
-	if c.state == StateDraining && c.snd.held() == 0 {
+	if c.state == StateDraining && c.snd.held() == 0 && (c.extended || c.ackedFull >= c.snd.una) {
 		c.abandon(EndLocal)
 	}
 }

@@ -38,6 +38,33 @@ func TestCloseDrains(t *testing.T) {
 	}
 }
 
+// What was acknowledged by light ACKs alone, libudt's receiver loses when it
+// gets our shutdown.
+func TestCloseWaitsForAFullACK(t *testing.T) {
+	for extended, want := range map[bool]int{false: 0, true: 1} {
+		s := newConnectedScript(t, testConfig(1))
+		s.c.extended = extended
+		s.write(3)
+		s.ack(1, 1, 100)
+		s.c.Close(s.now, time.Minute)
+		s.control(TypeACK, 0, uint32(s.seq(3)))
+		s.pass(50 * ms)
+		if n := len(s.taken(TypeShutdown)); min(n, 1) != want {
+			t.Errorf("extended %v: %d shutdowns after a light ACK of all", extended, n)
+		}
+		s.ack(2, 2, 100)
+		s.pass(50 * ms)
+		if n := len(s.taken(TypeShutdown)); n != 0 && !extended {
+			t.Error("a shutdown after a full ACK of less")
+		}
+		s.ack(3, 3, 100)
+		s.pass(50 * ms)
+		if n := len(s.taken(TypeShutdown)); n == 0 && !extended || s.c.End() != EndLocal {
+			t.Errorf("extended %v: %d shutdowns after a full ACK of all, end %d", extended, n, s.c.End())
+		}
+	}
+}
+
 // The peer may wait for its data to be acknowledged before it closes: the last
 // ACK goes along with our goodbye.
 func TestGoodbyeCarriesLastACK(t *testing.T) {

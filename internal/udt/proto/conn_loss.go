@@ -45,6 +45,7 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 		// Every full ACK is answered, also an old one: until it is, the
 		// receiver keeps repeating it.
 		c.ack2.push(ctl.Info)
+		c.ackedFull = max(c.ackedFull, i)
 		if i >= c.snd.una {
 			c.ackNumber, c.contradictions = ctl.Info&SeqMask, 0
 			c.learn(a, i)
@@ -53,6 +54,7 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	c.sampleRTT(now, i, settled)
 	if i <= c.snd.una {
 		c.onSettled(now, settled)
+		c.drained()
 		return
 	}
 	if !light {
