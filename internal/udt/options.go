@@ -12,6 +12,7 @@ var (
 
 // over returns c with what is set in o in its place.
 func (c Config) over(o Config) Config {
+	take(&c.Type, o.Type)
 	take(&c.MSS, o.MSS)
 	take(&c.Window, o.Window)
 	take(&c.SendBuffer, o.Window) // unless it is set itself
@@ -95,7 +96,7 @@ func (c *Conn) Configure(o Config) error {
 // sameUntilConnected tells whether two are the same in what can't be changed
 // once a connection is being made.
 func sameUntilConnected(a, b Config) bool {
-	return a.Window == b.Window && a.SendBuffer == b.SendBuffer && a.ReceiveBuffer == b.ReceiveBuffer &&
+	return a.Type == b.Type && a.Window == b.Window && a.SendBuffer == b.SendBuffer && a.ReceiveBuffer == b.ReceiveBuffer &&
 		a.FlowWindow == b.FlowWindow && a.ConnectTimeout == b.ConnectTimeout &&
 		a.PeerTimeout == b.PeerTimeout && a.Backlog == b.Backlog && a.UserPackets == b.UserPackets
 }

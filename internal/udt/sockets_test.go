@@ -272,6 +272,8 @@ func TestOptionsByTime(t *testing.T) {
 		"UserPackets":    {udt.Config{UserPackets: 3}, ok, udt.ECONNSOCK},
 		"bad queue":      {udt.Config{UserPackets: -1}, udt.EINVPARAM, udt.EINVPARAM},
 		"Backlog":        {udt.Config{Backlog: 3}, ok, udt.ECONNSOCK},
+		"same Type":      {udt.Config{Type: udt.Stream}, ok, ok},
+		"bad Type":       {udt.Config{Type: 7}, udt.EINVPARAM, udt.EINVPARAM},
 		"Linger":         {udt.Config{Linger: time.Second}, ok, ok},
 		"MaxBandwidth":   {udt.Config{MaxBandwidth: 1e6}, ok, ok},
 		"bad":            {udt.Config{Window: 1}, udt.EINVPARAM, udt.EINVPARAM},
@@ -327,7 +329,7 @@ func sameOptions(a, b udt.Config) bool {
 			return nil
 		}
 		return []any{
-			c.MSS, c.Window, c.SendBuffer, c.ReceiveBuffer, c.FlowWindow, c.MaxBandwidth, c.ConnectTimeout,
+			c.Type, c.MSS, c.Window, c.SendBuffer, c.ReceiveBuffer, c.FlowWindow, c.MaxBandwidth, c.ConnectTimeout,
 			c.PeerTimeout, c.Linger, c.UserPackets, c.Backlog, c.ReadBuffer, c.WriteBuffer,
 		}
 	}
@@ -351,6 +353,7 @@ func TestOptionsAreInherited(t *testing.T) {
 		}
 		_, err = s.client.Dial(t.Context(), s.server.addr)
 		wantError(t, err, udt.ECONNREJ, udt.ErrRejected)
+		wantError(t, client.Configure(udt.Config{Type: udt.Datagram}), udt.ECONNSOCK)
 		server, err := l.AcceptUDT()
 		if err != nil {
 			t.Fatal(err)
@@ -447,5 +450,45 @@ func TestLingerChanges(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		wantTook(t, begin, 3*time.Second, 3*time.Second+atOnce)
+	})
+}
+
+// Streams and messages share the ports of both ends.
+func TestMessagesAndStreamsShareAPort(t *testing.T) {
+	simulate(t, simConfig{}, func(t *testing.T, s *sim) {
+		stream, streamThere := s.pair()
+		s.listener.Close()
+		l, err := s.server.ListenWith(udt.Config{Type: udt.Datagram})
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages, err := s.client.DialWith(t.Context(), s.server.addr, udt.Config{Type: udt.Datagram})
+		if err != nil {
+			t.Fatal(err)
+		}
+		messagesThere, err := l.AcceptUDT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.client.Dial(t.Context(), s.server.addr)
+		wantError(t, err, udt.ECONNREJ)
+		buf := make([]byte, 10)
+		meanwhile(t,
+			func() error { return write(stream, []byte("stream")) },
+			func() error { return messages.WriteMessage([]byte("message"), udt.MessageOptions{}) },
+			func() error { return wantBytes(streamThere, []byte("stream")) },
+			func() error {
+				n, err := messagesThere.ReadMessage(buf)
+				if err == nil && string(buf[:n]) != "message" {
+					err = errors.New("got " + string(buf[:n]))
+				}
+				return err
+			},
+		)
+		f := fileOf(t, []byte("some"))
+		_, err = messages.SendFile(f, 0, 4, 0)
+		wantError(t, err, udt.EDGRAMILL)
+		_, err = messages.ReceiveFile(f, 0, 4, 0)
+		wantError(t, err, udt.EDGRAMILL)
 	})
 }
