@@ -151,7 +151,9 @@ class Session {
     int n;
     do {
       maybe_stall();
-    } while (receive(block.data(), static_cast<int>(block.size()), n));
+    } while (receive(block.data(), static_cast<int>(block.size()), n) ||
+             // A recvmsg that waited fails as soon as the peer has closed; what is there can still be read.
+             (o_.dgram && receive(block.data(), static_cast<int>(block.size()), n)));
   }
 
   void echo() {

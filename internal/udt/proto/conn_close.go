@@ -12,6 +12,10 @@ const (
 	maxByePatience = time.Second
 	byeProbes      = 2
 	maxByeSigns    = 4
+	// readerGrace is how long a libudt receiver of messages has to read what it
+	// acknowledged: a shutdown that comes while its recvmsg is taking a message
+	// makes it fail, and the message is lost.
+	readerGrace = 100 * time.Millisecond
 	// shutdownAborted in the additional-info word of a shutdown says that
 	// the sender gave up. UDT sends 0 there and ignores it.
 	shutdownAborted = 1
@@ -32,10 +36,11 @@ const (
 // goodbye is the end of the connection, from both sides.
 type goodbye struct {
 	// Ours:
-	copies  int  // shutdown packets still to send
-	pending bool // one is to be sent now
-	end     End  // for heard: EndPeer or EndPeerAbort
-	ours    End  // what to end with when the copies are sent
+	copies    int  // shutdown packets still to send
+	pending   bool // one is to be sent now
+	end       End  // for heard: EndPeer or EndPeerAbort
+	delivered bool // all was acknowledged, the peer's reader has time to take it
+	ours      End  // what to end with when the copies are sent
 	// The peer's:
 	answer   bool // tell it that its shutdown was heard
 	heard    byeState
@@ -63,7 +68,7 @@ func (c *Conn) Close(now Instant, linger time.Duration) {
 		}
 		c.state = StateDraining
 		c.timers.set(timerLinger, now.Add(linger))
-		c.drained()
+		c.drained(now)
 	}
 }
 
@@ -94,10 +99,26 @@ func (c *Conn) abandon(end End) {
 // drained moves on once everything written is acknowledged. A light ACK is not
 // enough for that: what a libudt receiver acknowledged in none of the others
 // can't be read there, and is thrown away when our shutdown comes.
-func (c *Conn) drained() {
-	if c.state == StateDraining && c.snd.held() == 0 && (c.extended || c.ackedFull >= c.snd.una) {
-		c.abandon(EndLocal)
+func (c *Conn) drained(now Instant) {
+	if c.state != StateDraining || c.snd.held() > 0 || !c.extended && c.ackedFull < c.snd.una {
+		return
 	}
+	if c.messages() && !c.extended && c.snd.una > 0 {
+		if !c.bye.delivered {
+			c.bye.delivered = true
+			c.timers.set(timerLinger, now.Add(readerGrace))
+		}
+		return
+	}
+	c.abandon(EndLocal)
+}
+
+// drainedOrNot is the end of a Close that waits no longer.
+func (c *Conn) drainedOrNot() End {
+	if c.bye.delivered {
+		return EndLocal
+	}
+	return EndLinger
 }
 
 func (c *Conn) transmitGoodbye(now Instant, out []Run) []Run {
@@ -209,7 +230,7 @@ func (c *Conn) believeShutdown(now Instant) {
 	}
 	c.noteIdle(now)
 	if c.state == StateDraining {
-		c.terminate(now, EndLinger)
+		c.terminate(now, c.drainedOrNot())
 		return
 	}
 	// Nobody listens any more; what arrived stays readable.

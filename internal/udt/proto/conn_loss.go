@@ -54,7 +54,7 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	c.sampleRTT(now, i, settled)
 	if i <= c.snd.una {
 		c.onSettled(now, settled)
-		c.drained()
+		c.drained(now)
 		return
 	}
 	if !light {
@@ -71,7 +71,7 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	c.cc.OnACK(&c.path, n)
 	c.applyRate()
 	c.sizeSendBuffer()
-	c.drained()
+	c.drained(now)
 }
 
 // delivered samples the delivery rate: all packets before high have arrived or

@@ -560,3 +560,40 @@ func ExampleDropRequest() {
 	fmt.Printf("%x\n", d.Append(nil, 5))
 	// Output: 800700000000000200000000000000050000000700000009
 }
+
+// A recvmsg of libudt's that is taking a message when our shutdown comes loses
+// it: its reader is given time, within the linger time's own terms.
+func TestCloseGivesMessageReadersTime(t *testing.T) {
+	for extended, wait := range map[bool]time.Duration{false: readerGrace, true: 0} {
+		s := newMessageScript(t, extended, nil)
+		s.writeMessage(100, MessageOptions{})
+		s.c.Close(s.now, 10*ms)
+		s.ack(1, 1, 100)
+		s.ack(2, 1, 100) // a repeat changes nothing
+		s.sent = nil
+		for begin := s.now; len(s.taken(TypeShutdown)) == 0; s.pass(ms) {
+			if s.now.Sub(begin) > time.Second {
+				t.Fatalf("extended %v: no shutdown", extended)
+			}
+			if extended && s.c.State() != StateDraining {
+				break // said before sent was cleared
+			}
+			if !extended && s.now.Sub(begin) > wait+2*ms {
+				t.Fatalf("no shutdown after %v", s.now.Sub(begin))
+			}
+			if !extended && s.now.Sub(begin) < wait-2*ms && s.c.State() != StateDraining {
+				t.Fatalf("goodbye after %v", s.now.Sub(begin))
+			}
+		}
+		s.pass(time.Second)
+		if s.c.End() != EndLocal {
+			t.Errorf("extended %v: end %d", extended, s.c.End())
+		}
+	}
+	s := newMessageScript(t, false, nil)
+	s.c.Close(s.now, time.Second)
+	s.step()
+	if s.c.State() != StateGoodbye {
+		t.Error("a reader of nothing is waited for")
+	}
+}

@@ -60,7 +60,7 @@ func (c *Conn) HandleTimeout(now Instant) {
 		}
 	}
 	if c.timers.expire(timerLinger, now) {
-		c.abandon(EndLinger)
+		c.abandon(c.drainedOrNot())
 	}
 	if c.timers.expire(timerHold, now) {
 		c.onHoldTimer()
