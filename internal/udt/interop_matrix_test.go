@@ -2,7 +2,10 @@ package udt_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -30,6 +33,8 @@ type lane struct {
 var lanes = []lane{
 	{"client stream", func(p path, t *testing.T, l *lab, size int64) { p.bothWays(t, l, asClient, size) }},
 	{"listener stream", func(p path, t *testing.T, l *lab, size int64) { p.bothWays(t, l, asListener, size) }},
+	{"client messages", func(p path, t *testing.T, l *lab, size int64) { p.messagesBothWays(t, l, asClient, size) }},
+	{"listener messages", func(p path, t *testing.T, l *lab, size int64) { p.messagesBothWays(t, l, asListener, size) }},
 }
 
 // bothWays moves size bytes to libudt and from it, one connection after the
@@ -38,6 +43,72 @@ func (p path) bothWays(t *testing.T, l *lab, r role, size int64) {
 	t.Helper()
 	p.send(t, l, r, size)
 	p.receive(t, l, r, size)
+}
+
+// matrixMessage is how long the matrix's messages are, in bytes: the least
+// buffers have room for three.
+const matrixMessage = 10_000
+
+// messagesBothWays moves size bytes in messages to libudt and from it, in
+// order, one connection after the other.
+func (p path) messagesBothWays(t *testing.T, l *lab, r role, size int64) {
+	t.Helper()
+	const seed = 78
+	p.cfg.Type = udt.Datagram
+	conn, remote := p.connect(t, l, r, fmt.Sprintf("sink --dgram --msg %d", matrixMessage))
+	sendMessages(t, conn, seed, size)
+	if err := conn.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	wantReceived(t, remote, seed, size)
+
+	conn, remote = p.connect(t, l, r, fmt.Sprintf("source --dgram --inorder --msg %d --bytes %d", matrixMessage, size))
+	receiveMessages(t, conn, remote, size)
+}
+
+func sendMessages(t *testing.T, conn *udt.Conn, seed uint64, size int64) {
+	t.Helper()
+	said := newPattern(seed)
+	for left := size; left > 0; left -= matrixMessage {
+		m := make([]byte, min(left, matrixMessage))
+		_, _ = said.Read(m) // never fails
+		if err := conn.WriteMessage(m, udt.MessageOptions{InOrder: true}); err != nil {
+			t.Fatalf("with %d bytes to go: %v", left, err)
+		}
+	}
+}
+
+func wantReceived(t *testing.T, remote *peer, seed uint64, size int64) {
+	t.Helper()
+	if got := remote.good(); got.received != size || got.digestGiven != patternDigest(seed, size) {
+		t.Fatalf("libudt received %d bytes with digest %x, want %d with %x", got.received, got.digestGiven, size, patternDigest(seed, size))
+	}
+}
+
+// receiveMessages reads to the end and compares what came, and in what pieces,
+// with what libudt sent.
+func receiveMessages(t *testing.T, conn *udt.Conn, remote *peer, size int64) {
+	t.Helper()
+	h := fnv.New64a()
+	m := make([]byte, 2*matrixMessage)
+	got := int64(0)
+	for {
+		n, err := conn.ReadMessage(m)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil || int64(n) != min(size-got, matrixMessage) {
+			t.Fatalf("a message of %d bytes after %d of %d bytes: %v", n, got, size, err)
+		}
+		_, _ = h.Write(m[:n]) // never fails
+		got += int64(n)
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	if sent := remote.good(); got != size || sent.sent != size || h.Sum64() != sent.digestSent {
+		t.Fatalf("received %d bytes with digest %x, libudt sent %d with %x", got, h.Sum64(), sent.sent, sent.digestSent)
+	}
 }
 
 // A condition is what is special about a run: a row of the matrix.
