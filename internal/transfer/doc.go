@@ -71,9 +71,8 @@
 //	0x19 ask
 //	0x20 receipt  0x21 taken  0x22 again  0x23 done  0x24 have  0x25 skip
 //
-// Spoken for in the hello: keys 11 to 15:
-// session identity, attempt, how long the sender keeps trying, what was kept, offset to go on from. A feature that
-// changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
+// Spoken for in the hello: keys 11 to 15: session identity, attempt, how long the sender keeps trying, what was kept,
+// offset to go on from. A feature that changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
 // cannot do without is named in its needs. Keys of a body that are not known are passed over.
 //
 // # Digests

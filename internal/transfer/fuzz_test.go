@@ -104,19 +104,26 @@ func fuzzSource(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
+	if err := os.Symlink("../a", filepath.Join(src, "d", "link")); err != nil {
+		t.Fatal(err)
+	}
 	return src
 }
 
 // seeds gives scripts of sound transfers, of the sender or of the receiver, to the fuzzer.
 func seeds(f *testing.F, ofSender bool) {
 	f.Helper()
-	src := fuzzSource(f)
+	src, sparse := fuzzSource(f), filepath.Join(f.TempDir(), "sparse")
+	if err := errors.Join(os.WriteFile(sparse, nil, 0o600), os.Truncate(sparse, 3*minChunk+5)); err != nil {
+		f.Fatal(err)
+	}
 	for _, so := range []SendOptions{
 		{Paths: []string{src}, Preserve: true},
 		{Paths: []string{filepath.Join(src, "a")}, Digest: SHA256},
 		{Paths: []string{"-"}, Stdin: strings.NewReader("standard input")},
+		{Paths: []string{src, sparse}, Preserve: true, Links: true},
 	} {
-		ro := RecvOptions{Dir: f.TempDir()}
+		ro := RecvOptions{Dir: f.TempDir(), Links: so.Links}
 		if so.Stdin != nil {
 			ro = RecvOptions{File: filepath.Join(f.TempDir(), "f")}
 		}
@@ -125,7 +132,7 @@ func seeds(f *testing.F, ofSender bool) {
 			got = sent
 		}
 		script := scriptOf(got)
-		for mode := range byte(4) {
+		for mode := range byte(8) {
 			f.Add(mode, script)
 			f.Add(mode, script[:len(script)/2])
 		}
@@ -143,7 +150,7 @@ func FuzzRecv(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		o := RecvOptions{Dir: dst, Preserve: true}
+		o := RecvOptions{Dir: dst, Preserve: true, Links: mode&4 != 0}
 		var out bytes.Buffer
 		switch mode % 4 {
 		case 1:
@@ -167,8 +174,14 @@ func FuzzRecv(f *testing.F) {
 			t.Errorf("outside: %v %v %v %v", list, outside, readErr, outErr)
 		}
 		walkErr := filepath.WalkDir(dst, func(p string, d os.DirEntry, err error) error {
-			if err == nil && p != dst && nameFault(d.Name()) != "" {
+			if err == nil && p != dst && nameFault(d.Name()) != "" && !reserved(d.Name()) {
 				t.Errorf("there is %q", p)
+			}
+			if err == nil && d.Type() == os.ModeSymlink {
+				rel, _ := filepath.Rel(dst, filepath.Dir(p))
+				if target, err := os.Readlink(p); err != nil || linkFault(strings.TrimPrefix(rel, "."), target) != "" {
+					t.Errorf("there is a link %q to %q, %v", p, target, err)
+				}
 			}
 			return err
 		})
@@ -183,7 +196,7 @@ func FuzzSend(f *testing.F) {
 	seeds(f, false)
 	src := fuzzSource(f)
 	f.Fuzz(func(t *testing.T, mode byte, script []byte) {
-		o := SendOptions{Paths: []string{src}}
+		o := SendOptions{Paths: []string{src}, Links: mode&4 != 0, Checksum: mode&8 != 0}
 		switch mode % 4 {
 		case 1:
 			o.Paths = []string{filepath.Join(src, "a")}

@@ -141,19 +141,31 @@ func (s *sender) digestAgain(e *outbound) error {
 	defer f.Close() // read only
 	e.digest.sha.Reset()
 	buf := make([]byte, s.terms.chunk)
-	last := time.Now()
+	tick := s.stillAtIt()
 	for at := int64(0); at < e.Size; at += int64(len(buf)) {
 		n := min(int64(len(buf)), e.Size-at)
 		if _, err := io.ReadFull(io.NewSectionReader(f, at, n), buf[:n]); err != nil {
 			return e.readError(err)
 		}
 		e.digest.sha.Write(buf[:n])
-		if now := time.Now(); now.Sub(last) > aliveEvery {
-			last = now
-			if err := s.post(parcel{kind: framePing, ctl: &pingBody{}, extra: true}); err != nil {
-				return err
-			}
+		if tick() {
+			return errOver
 		}
 	}
 	return e.intact(f)
+}
+
+// stillAtIt gives a function to call with every step of something long during which nothing is sent: it shows the
+// receiver that this end is at work, and tells whether to stop.
+func (s *sender) stillAtIt() func() (stop bool) {
+	last := time.Now()
+	return func() bool {
+		if now := time.Now(); now.Sub(last) > aliveEvery {
+			last = now
+			if s.post(parcel{kind: framePing, ctl: &pingBody{}, extra: true}) != nil {
+				return true
+			}
+		}
+		return s.over()
+	}
 }

@@ -178,7 +178,7 @@ func (s *sender) compare(e *outbound, digest []byte) (bool, error) {
 	if s.room == nil {
 		s.room = d.buffer()
 	}
-	if err := d.addAll(f, s.room, s.over); err != nil {
+	if err := d.addAll(f, s.room, s.stillAtIt()); err != nil {
 		return false, onlyIO("read", e, err)
 	}
 	sum := d.sum()
