@@ -106,6 +106,32 @@ func TestSparseChunkAgain(t *testing.T) {
 	}
 }
 
+// TestSparseResumed: a transfer that was cut behind a hole goes on there, and the holes stay.
+func TestSparseResumed(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "f")
+	content := sparseFile(t, src, 12*minChunk+9, 0, 4*minChunk, 8*minChunk, 12*minChunk)
+	if !tellsHoles || holesAt(t, src) < 8*minChunk {
+		t.Skip("NOT TESTED: no holes in files here")
+	}
+	for _, digest := range []Digest{BLAKE3, SHA256} {
+		for data := range int64(2) {
+			dst := t.TempDir()
+			so, ro := SendOptions{Paths: []string{src}}, RecvOptions{Dir: dst, Digest: digest, Verify: true}
+			leftover(t, so, ro, (data+1)*(minChunk+100)+2000)
+			o, wrote := rerun(t, so, ro)
+			o.well(t)
+			is(t, dst, "f", content)
+			// All up to the chunk that was on its way: it is the next behind a hole.
+			if kept := 4 * (data + 1) * minChunk; o.got.Resumed != kept || wrote > 3*minChunk {
+				t.Errorf("cut in data %d: resumed %d, want %d; %d bytes sent", data+1, o.got.Resumed, kept, wrote)
+			}
+			if was, is := holesAt(t, src), holesAt(t, filepath.Join(dst, "f")); is < was {
+				t.Errorf("%d bytes of holes here, %d there", was, is)
+			}
+		}
+	}
+}
+
 // TestSparseNeedsLittleRoom: a hole needs no room at the receiver.
 func TestSparseNeedsLittleRoom(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "f")
