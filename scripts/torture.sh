@@ -7,6 +7,7 @@
 #   TORTURE_SEED      chooses what happens when; the clock's if not given
 #   TORTURE_RECEIVER, TORTURE_SENDER, TORTURE_BOTH
 #                     times that kill -9 hits an end, or both (scripts/torture)
+#   TORTURE_PREFIXES  prefixes of the recorded file operations, at most each of them
 #   TORTURE_STATES    states after a crash of the machine, unsynced writes and names lost
 #   TORTURE_CUTS      cuts of the connection at frames' boundaries and inside them
 #   TORTURE_JOURNALS  journals damaged or cut off at a byte, at most each of them
@@ -16,9 +17,9 @@ set -euo pipefail
 trap clean_up EXIT
 
 if [ -n "${TORTURE_BRIEF:-}" ]; then
-    few=(RECEIVER=60 SENDER=30 BOTH=12 STATES=5000 CUTS=300 JOURNALS=1000 FULL=50)
+    few=(RECEIVER=60 SENDER=30 BOTH=12 PREFIXES=1000000 STATES=5000 CUTS=300 JOURNALS=1000 FULL=50)
 else
-    few=(RECEIVER=1000 SENDER=500 BOTH=200 STATES=100000 CUTS=3000 JOURNALS=1000 FULL=500)
+    few=(RECEIVER=1000 SENDER=500 BOTH=200 PREFIXES=1000000 STATES=100000 CUTS=3000 JOURNALS=1000 FULL=500)
 fi
 for f in "${few[@]}"; do
     name=TORTURE_${f%=*}

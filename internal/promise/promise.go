@@ -223,7 +223,7 @@ func sameBytes(want, have fs.FS, name string) error {
 		return err
 	}
 	defer g.Close()
-	const piece = 64 << 10
+	const piece = 16 << 10
 	a, b := make([]byte, piece), make([]byte, piece)
 	for at := int64(0); ; {
 		n, errA := io.ReadFull(f, a)

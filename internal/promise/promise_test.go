@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 		"receipt":             {Outcome{New: tree("f", "1", "g", "2"), Now: tree("f", "1"), Kept: []string{"f"}, Sender: 5, Receiver: 7}, ""},
 		"receiver killed":     {Outcome{New: tree("f", "1"), Now: tree("f", "1"), Sender: 0, Receiver: killed}, ""},
 		"truncated":           {Outcome{New: tree("f", "new"), Now: tree("f", "ne"), Sender: 5, Receiver: killed}, "f is not the sender's: it has 2 bytes"},
-		"other bytes":         {Outcome{New: tree("f", long+"a"), Now: tree("f", long+"b"), Sender: 5, Receiver: 5}, "differs between bytes 65536"},
+		"other bytes":         {Outcome{New: tree("f", long+"a"), Now: tree("f", long+"b"), Sender: 5, Receiver: 5}, "differs between bytes 98304"},
 		"mixture":             {Outcome{Old: tree("f", "old"), New: tree("f", "new"), Now: tree("f", "ned"), Sender: 5, Receiver: 5}, "mixture"},
 		"old is gone":         {Outcome{Old: tree("f", "old"), New: tree("f", "new"), Now: tree(), Sender: 5, Receiver: 5}, "was there and is gone"},
 		"other is gone":       {Outcome{Old: tree("g", "old"), New: tree("f", "new"), Now: tree("f", "new")}, "was there and is gone"},
