@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -43,6 +44,9 @@ func tortures(t *testing.T) []*tortured {
 		t.Fatal(err)
 	}
 
+	putSparse(t, filepath.Join(src, "sparse"))
+	putSparse(t, filepath.Join(src, "tree", "sparse"))
+
 	old := newDisk()
 	old.put("small", randomBytes(4, 9000))
 	old.put("other", []byte("nobody's business"))
@@ -66,7 +70,21 @@ func tortures(t *testing.T) []*tortured {
 	half := large.half(t)
 	resume, over := of("resume", "larger", half), of("start over", "larger", half)
 	over.over = true
-	return []*tortured{small, large, tree, treeAtOnce, overwrite, leftovers, resume, over}
+	return []*tortured{small, large, tree, treeAtOnce, overwrite, leftovers, resume, over, of("sparse file", "sparse", newDisk())}
+}
+
+// putSparse makes a file with a hole in its middle and one at its end.
+func putSparse(t *testing.T, name string) {
+	t.Helper()
+	put(t, name, randomBytes(8, 100_000))
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(randomBytes(9, minChunk/2), 2*minChunk+7)
+	if err = errors.Join(err, f.Truncate(3*minChunk+5), f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // half is the disk on which a transfer's connection was lost after three chunks.
@@ -243,9 +261,9 @@ func TestTorturePrefixes(t *testing.T) {
 // made to crash as well, now and then, and at last must bring everything.
 func TestTortureStates(t *testing.T) {
 	run := newTorture(t, "states after a crash of the machine", "STATES", 500)
-	const perRecording = 500
 	const deepest = 3
 	list := tortures(t)
+	perRecording := min(500, run.Cases/len(list)+1)
 	var resumed atomic.Int64
 	defer func() {
 		if t.Logf("%d runs went on from what was left", resumed.Load()); run.Cases > perRecording && resumed.Load() == 0 {

@@ -58,7 +58,7 @@ func (b *bench) prepare(ctx context.Context) error {
 				name := filepath.Join(dir, "top", fmt.Sprint("d", n%7), fmt.Sprint("e", n%3), fmt.Sprint("file ", n))
 				err = errors.Join(err, b.fill(k, name, int64(n*37%8000), uint64(n)))
 			}
-			err = errors.Join(err, os.Symlink("large", filepath.Join(dir, "top", "link")))
+			err = errors.Join(err, os.Symlink("large", filepath.Join(dir, "top", "link")), hole(filepath.Join(dir, "top", "large"), mib/2))
 		default:
 			err = b.fill(k, filepath.Join(dir, "data"), 16*mib+5, uint64(i))
 		}
@@ -90,6 +90,15 @@ func (b *bench) fill(k *kind, name string, size int64, seed uint64) error {
 		return err
 	}
 	return os.WriteFile(name, content, 0o644)
+}
+
+// hole gives a file a hole at its end.
+func hole(name string, length int64) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	return os.Truncate(name, info.Size()+length)
 }
 
 // place is a case's own directory.
