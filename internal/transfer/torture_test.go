@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +128,13 @@ func load(t *testing.T, dir, name string) *disk {
 		}
 		d.put(filepath.ToSlash(rel), b)
 		number, err := d.find(filepath.ToSlash(rel))
-		d.nodes[number].perm, d.nodes[number].mtime = info.Mode().Perm(), info.ModTime()
+		n := d.nodes[number]
+		n.perm, n.mtime = info.Mode().Perm(), info.ModTime()
+		for i, b := range n.blocks {
+			if len(bytes.Trim(b, "\x00")) == 0 {
+				n.blocks[i] = nil // it may be a hole
+			}
+		}
 		return err
 	})
 	if err != nil {
