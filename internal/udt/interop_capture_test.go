@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -28,6 +30,7 @@ type scenario struct {
 	oneSided     bool // the rule rewrites what goes to the client: record only what the server sends
 	holdFor      int  // end only after so many keep-alives were seen
 	ipv6, finish bool // finish: the server ends by itself too
+	rendezvous   bool // both dial, the one called server first
 }
 
 var scenarios = []scenario{
@@ -98,6 +101,26 @@ var scenarios = []scenario{
 		serve: "--mode badfile", dial: "--mode hold", holdFor: 1,
 	},
 	{
+		name: "rendezvous", finish: true, rendezvous: true,
+		about: "A rendezvous: both ends dial, the one called server first, with another MSS. Both send 300 bytes; each counts\n" +
+			"# from its own ISN.",
+		serve: "--mode both --bytes 300 --seed 2 --mss 108", dial: "--mode both --bytes 300" + tiny,
+	},
+	{
+		name: "rendezvous-late", finish: true, rendezvous: true,
+		about: "A rendezvous in which the -1 of the end called server arrives four times: the last ones find the client\n" +
+			"# connected, which answers with -2.",
+		serve: "--mode both --bytes 32 --seed 2" + tiny, dial: "--mode both --bytes 32" + tiny,
+		rule: func() rule {
+			return func(w way, b []byte) fate {
+				if w == toClient && isHandshake(b) && handshakeRequest(b) == -1 {
+					return fate{copies: 3}
+				}
+				return fate{}
+			}
+		},
+	},
+	{
 		name: "ipv6", finish: true, ipv6: true,
 		about: "A connection over IPv6 and 100 bytes.",
 		serve: "--bind ::1 --mode sink", dial: "--mode source --bytes 100",
@@ -122,11 +145,6 @@ func TestCaptureGolden(t *testing.T) {
 }
 
 func capture(t *testing.T, l *lab, s scenario) string {
-	server := l.serve(t, s.serve)
-	at := server.loopback()
-	if s.ipv6 {
-		at = server.loopback6()
-	}
 	var (
 		lines []string
 		start time.Time
@@ -151,8 +169,21 @@ func capture(t *testing.T, l *lab, s scenario) string {
 	if s.rule != nil {
 		decide = s.rule()
 	}
-	r := newRelay(t, at, decide, tap)
-	client := l.dial(t, r.addr(), s.dial)
+	var (
+		server, client *peer
+		r              *relay
+	)
+	if s.rendezvous {
+		server, client, r = captureRendezvous(t, l, s, decide, tap)
+	} else {
+		server = l.serve(t, s.serve)
+		at := server.loopback()
+		if s.ipv6 {
+			at = server.loopback6()
+		}
+		r = newRelay(t, at, decide, tap)
+		client = l.dial(t, r.addr(), s.dial)
+	}
 	if s.holdFor > 0 {
 		select {
 		case <-enough:
@@ -173,6 +204,24 @@ func capture(t *testing.T, l *lab, s scenario) string {
 	r.close()
 
 	return "# " + s.about + "\n" + goldenHeader + strings.Join(lines, "\n") + "\n"
+}
+
+// captureRendezvous joins two ends that dial each other. The client waits until
+// the server has been heard.
+func captureRendezvous(t *testing.T, l *lab, s scenario, decide rule, tap tapFn) (server, client *peer, r *relay) {
+	a, _ := freePorts(t)
+	heard := make(chan struct{})
+	var once sync.Once
+	r = newRelay(t, netip.MustParseAddrPort(a), decide, func(w way, b []byte, f fate) {
+		tap(w, b, f)
+		once.Do(func() { close(heard) })
+	})
+	client = l.dial(t, r.addr(), "--rendezvous --wait "+s.dial)
+	_, port, _ := strings.Cut(a, ":")
+	server = l.dial(t, r.wayTo(t, client), "--rendezvous --from "+port+" "+s.serve)
+	<-heard
+	client.release()
+	return server, client, r
 }
 
 const goldenHeader = `# libudt 4.11 (Debian libudt0) at both ends, over loopback; made by scripts/capture-golden.sh.

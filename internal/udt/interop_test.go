@@ -57,6 +57,13 @@ func TestInterop(t *testing.T) {
 		{"NoServer", testNoServer},
 		{"ManyConnections", testManyConnections},
 
+		{"Rendezvous", testRendezvous},
+		{"RendezvousMSS", testRendezvousMSS},
+		{"RendezvousFaults", testRendezvousFaults},
+		{"RendezvousLostHandshake", testRendezvousLostHandshake},
+		{"RendezvousWrap", testRendezvousWrap},
+		{"RendezvousMismatch", testRendezvousMismatch},
+
 		{"PeerDiesWhileWeSend", testPeerDiesWhileWeSend},
 		{"PeerDiesWhileWeReceive", testPeerDiesWhileWeReceive},
 		{"PeerClosesEarly", testPeerClosesEarly},

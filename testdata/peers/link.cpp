@@ -32,6 +32,7 @@ bool configure(UDTSOCKET u, const Options& o) {
   if (o.sndbuf > 0) ok = ok && set(u, UDT_SNDBUF, "UDT_SNDBUF", o.sndbuf);
   if (o.rcvbuf > 0) ok = ok && set(u, UDT_RCVBUF, "UDT_RCVBUF", o.rcvbuf);
   if (o.maxbw > 0) ok = ok && set(u, UDT_MAXBW, "UDT_MAXBW", o.maxbw);
+  if (o.rendezvous) ok = ok && set(u, UDT_RENDEZVOUS, "UDT_RENDEZVOUS", true);
   if (o.linger >= 0) {
     linger l = {o.linger > 0 ? 1 : 0, o.linger};
     ok = ok && set(u, UDT_LINGER, "UDT_LINGER", l);

@@ -44,6 +44,8 @@ const char kUsage[] =
     "how:\n"
     "  --conns K (at the same time)  --threads T (dial: T of them make the connections, each\n"
     "  its share, and serve them in turn)  --share (dial: from one UDP port)  --nonblock\n"
+    "  --rendezvous (dial: HOST PORT dials us as well; prints \"bound PORT\" first)\n"
+    "  --from PORT (our port)  --wait (dial only after a line or EOF on stdin)\n"
     "  --bind HOST --port P --backlog N (serve)  --linger S\n"
     "  --mss N  --fc PACKETS  --sndbuf N  --rcvbuf N  --udpsnd N  --udprcv N  --bw BYTES/S\n"
     "steering:\n"
@@ -57,7 +59,7 @@ const char kUsage[] =
 
 enum Flag {
   kBytes = 256, kSeconds, kSeed, kRseed, kRaw, kBlock, kDgram, kMsg, kTtl, kInorder,
-  kConns, kThreads, kShare, kNonblock, kBind, kPort, kBacklog, kLinger, kMss, kFc, kSndbuf, kRcvbuf,
+  kConns, kThreads, kShare, kRendezvous, kFrom, kWait, kNonblock, kBind, kPort, kBacklog, kLinger, kMss, kFc, kSndbuf, kRcvbuf,
   kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode, kName, kFile, kTurns, kOffset, kCustom,
 };
 
@@ -76,6 +78,9 @@ const option kFlags[] = {
     {"conns", required_argument, nullptr, kConns},
     {"threads", required_argument, nullptr, kThreads},
     {"share", no_argument, nullptr, kShare},
+    {"rendezvous", no_argument, nullptr, kRendezvous},
+    {"from", required_argument, nullptr, kFrom},
+    {"wait", no_argument, nullptr, kWait},
     {"nonblock", no_argument, nullptr, kNonblock},
     {"bind", required_argument, nullptr, kBind},
     {"port", required_argument, nullptr, kPort},
@@ -164,6 +169,9 @@ bool apply(int flag, const char* arg, Options& o) {
     case kConns: return small(arg, 1, o.conns);
     case kThreads: return small(arg, 1, o.threads);
     case kShare: o.share = true; return true;
+    case kRendezvous: o.rendezvous = true; return true;
+    case kFrom: o.from = arg; return number(arg, 0, 65535, v);
+    case kWait: o.wait = true; return true;
     case kNonblock: o.nonblock = true; return true;
     case kBind: o.host = arg; return true;
     case kPort: o.port = arg; return number(arg, 0, 65535, v);

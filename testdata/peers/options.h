@@ -26,6 +26,9 @@ struct Options {
   int conns = 1;
   int threads = 0;           // dial: this many make the connections, each its share; 0 one for each
   bool share = false;        // dial: all connections from one UDP port
+  bool rendezvous = false;   // dial: HOST PORT dials us as well
+  std::string from = "0";    // rendezvous: our port, 0 picks one
+  bool wait = false;         // rendezvous: dial only after a line or EOF on stdin
   bool nonblock = false;     // non-blocking connect, send and receive over UDT's epoll
   int backlog = 128;
   int block = 145600;        // bytes a send or recv call, 100 full packets at MSS 1500

@@ -116,24 +116,39 @@ int serve(const Options& o) {
   return tally.finish();
 }
 
+bool bind_to(UDTSOCKET u, int family, const std::string& port) {
+  addrinfo* any = resolve(family == AF_INET6 ? "::" : "0.0.0.0", port, true);
+  if (any == nullptr) return false;
+  bool ok = UDT::bind(u, any->ai_addr, static_cast<int>(any->ai_addrlen)) != UDT::ERROR;
+  freeaddrinfo(any);
+  return ok;
+}
+
 // Binds u to the port the first caller got, for --share.
 bool bind_shared(UDTSOCKET u, int family) {
   static std::mutex mutex;
   static int port = 0;
   std::lock_guard<std::mutex> lock(mutex);
-  addrinfo* any = resolve(family == AF_INET6 ? "::" : "0.0.0.0", std::to_string(port), true);
-  if (any == nullptr) return false;
-  bool ok = UDT::bind(u, any->ai_addr, static_cast<int>(any->ai_addrlen)) != UDT::ERROR;
-  freeaddrinfo(any);
+  bool ok = bind_to(u, family, std::to_string(port));
   if (ok && port == 0) port = local_port(u);
   return ok;
+}
+
+// Binds u and says where, so that the other end can be told, for --rendezvous.
+bool bind_rendezvous(UDTSOCKET u, int family, const Options& o) {
+  if (!bind_to(u, family, o.from)) return false;
+  say("bound %d", local_port(u));
+  if (o.wait)
+    for (int c = getchar(); c != EOF && c != '\n';) c = getchar();
+  return true;
 }
 
 // Returns the connected socket, or tallies why there is none.
 UDTSOCKET connect_one(const Options& o, const addrinfo* to, int index, Tally& tally) {
   Result r;
   UDTSOCKET u = open_socket(to->ai_family, o);
-  if (u == UDT::INVALID_SOCK || (o.share && !bind_shared(u, to->ai_family))) {
+  if (u == UDT::INVALID_SOCK || (o.share && !bind_shared(u, to->ai_family)) ||
+      (o.rendezvous && !bind_rendezvous(u, to->ai_family, o))) {
     r.code = UDT::getlasterror_code();
     tally.add(index, r);
     return UDT::INVALID_SOCK;
