@@ -241,6 +241,26 @@ func TestRendezvousMismatch(t *testing.T) {
 	})
 }
 
+// Message sockets meet as streams do, and only each other.
+func TestRendezvousMessages(t *testing.T) {
+	halves(t, simConfig{client: messages, server: messages}, func(t *testing.T, s *sim) {
+		client, server := s.meet(0)
+		there, back := noise(1, 10_000), noise(2, 1)
+		meanwhile(t,
+			func() error { return send(client, there, back) },
+			func() error { return send(server, back, there) },
+			func() error { return errors.Join(wantMessage(client, back), wantMessage(client, there)) },
+			func() error { return errors.Join(wantMessage(server, there), wantMessage(server, back)) },
+		)
+	})
+	halves(t, simConfig{client: messages}, func(t *testing.T, s *sim) {
+		first, second := half(t.Context(), s.client, s.server.addr), half(t.Context(), s.server, s.client.addr)
+		for _, m := range []met{<-first, <-second} {
+			wantError(t, m.err, udt.ESECFAIL, udt.ErrMismatch)
+		}
+	})
+}
+
 // Requests from elsewhere count for nothing.
 func TestRendezvousStranger(t *testing.T) {
 	halves(t, simConfig{}, func(t *testing.T, s *sim) {
