@@ -21,6 +21,7 @@ tree=$(go env GOROOT)/src
 tree_kb=$(du -sk "$tree" | cut -f1)
 work=$(temp_dir $((2 * 1024 * size + 2 * tree_kb + 256 * 1024)))
 mkdir "$work"/{tree,file,pipe}
+export XDG_CONFIG_HOME=$work/config # both ends are one user, of the demo's own
 
 # receive NAME ARGUMENTS... >OUT: starts a receiver on a free port of loopback;
 # its pid in $child, its address in $address, its events in $events.

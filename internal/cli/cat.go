@@ -40,9 +40,17 @@ udtcp cat HOST < file
 udtcp cat HOST:7000                         type to the other end, as netcat does`, plainStatuses)
 	cmd.Flags().BoolVar(&o.stay, "stay", false, "when standard input ends, go on receiving until the peer closes")
 	addCommonFlags(cmd, &o.commonOptions)
-	addLater(cmd, "message", "size=", "ttl=", "unordered", "null", "secure", "identity=", "peer=")
+	addLater(cmd, "message", "size=", "ttl=", "unordered", "null")
 	addNoCompat(cmd)
+	var trust trustOptions
+	addTrustFlags(cmd, &trust)
+	for _, name := range []string{"identity", "peer"} {
+		cmd.Flags().Lookup(name).Hidden = true
+	}
 	a.command(cmd, &o.commonOptions, func() bool { return true }, func(ctx context.Context, args []string) error {
+		if err := trust.check(cmd, "cat is plain, for any UDT program; send and recv are not"); err != nil {
+			return err
+		}
 		return runCat(ctx, a, o, args)
 	})
 	return cmd

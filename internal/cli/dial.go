@@ -10,6 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/udtcp/udtcp/internal/transfer"
+	"github.com/udtcp/udtcp/internal/transfer/secure"
 )
 
 // connect gives the one connection of a command that wants one: dialled, or the first that comes in.
@@ -71,6 +74,9 @@ func (a *app) dial(ctx context.Context, o *commonOptions, remote address) (link,
 		}
 		if o.rendezvous && errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, fail(exitNoLink, "leave out --rendezvous here, or --listen there", "%s listens instead of dialling", addr)
+		}
+		if isWord(err) {
+			return nil, err
 		}
 		tried = append(tried, fmt.Sprintf("%s (%s)", addr, dialReason(err)))
 	}
@@ -138,6 +144,14 @@ func dialReason(err error) string {
 		return "host unreachable"
 	}
 	return err.Error()
+}
+
+// isWord says whether the other end was reached, and what is wrong is between the two.
+func isWord(err error) bool {
+	var te *transfer.Error
+	var se *secure.Error
+	var f *failure
+	return errors.As(err, &te) || errors.As(err, &se) || errors.As(err, &f)
 }
 
 // localFault recognises what is wrong with this end's own address, for listening and dialling alike; nil if it is

@@ -134,6 +134,13 @@ func runEmulated(ctx context.Context, a *app, o *perfOptions, args []string) err
 	far := &app{env: a.env, net: e, out: &console{w: io.Discard, verbosity: -1}, signals: a.signals}
 	options := &perfOptions{commonOptions: o.commonOptions}
 	options.quiet, options.progress = true, false
+	if o.secure {
+		for _, end := range []*app{a, far} { // both are this user: whichever comes first makes the identity
+			if err := end.protect(&o.trust, true, perfProtocol, greetSecurePerf); err != nil {
+				return err
+			}
+		}
+	}
 	at := address{host: emulatedFar.String(), port: defaultPort}
 	lis, err := far.listen(&options.commonOptions, at)
 	if err != nil {

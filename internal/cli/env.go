@@ -21,6 +21,8 @@ type Env struct {
 	Width func() int
 	// Notify delivers SIGINT and SIGTERM until stop is called; from then on they do what they do by default.
 	Notify func() (c <-chan os.Signal, stop func())
+	// Protect keeps the process's memory to itself; it is called before a private key is read. Nil does nothing.
+	Protect func() error
 
 	network network // how connections are made; nil is UDT
 }
@@ -49,6 +51,7 @@ func OSEnv() Env {
 			signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 			return c, func() { signal.Stop(c) }
 		},
+		Protect: protectMemory,
 	}
 }
 

@@ -44,7 +44,7 @@ func applyEnv(cmd *cobra.Command, lookup func(string) (string, bool)) error {
 		}
 		if e := flags.Set(f.Name, v); e != nil {
 			// pflag's message names the flag; the cause is what follows it.
-			err = usageError("%s=%s: %w", envName(f.Name), quote(v), unwrapAll(e))
+			err = usageError("%s=%s: %w", envName(f.Name), quoteValue(v), unwrapAll(e))
 		}
 		if f.Annotations == nil {
 			f.Annotations = map[string][]string{}

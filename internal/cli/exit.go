@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/udtcp/udtcp/internal/transfer"
+	"github.com/udtcp/udtcp/internal/transfer/secure"
 )
 
 // status is a process exit status.
@@ -16,6 +17,7 @@ const (
 	exitInternal  status = 1
 	exitUsage     status = 2
 	exitNoLink    status = 3
+	exitAuth      status = 4
 	exitLost      status = 5
 	exitIntegrity status = 6
 	exitLocalIO   status = 7
@@ -31,6 +33,7 @@ var exitNotes = map[status]string{
 	exitInternal:  "a fault of the program",
 	exitUsage:     "usage",
 	exitNoLink:    "no connection: name, refused, timeout, port in use",
+	exitAuth:      "authentication: unknown identity, or one end secure and the other not",
 	exitLost:      "connection lost",
 	exitIntegrity: "integrity: digest mismatch, or the source changed while it was sent",
 	exitLocalIO:   "local I/O: missing file, disk full, permission, closed pipe",
@@ -88,11 +91,19 @@ func judge(err error) verdict {
 	if errors.As(err, &te) {
 		return verdict{status(te.Kind.ExitCode()), te.Message(), te.Hint}
 	}
+	var se *secure.Error
+	if errors.As(err, &se) {
+		return verdict{secureStatus[se.Kind], se.Msg, se.Hint}
+	}
 	var lf *linkFault
 	if errors.As(err, &lf) {
 		return verdict{exitLost, err.Error(), ""}
 	}
 	return verdict{exitInternal, err.Error(), ""}
+}
+
+var secureStatus = map[secure.Kind]status{
+	secure.KindAuth: exitAuth, secure.KindNoConnection: exitNoLink, secure.KindLocalIO: exitLocalIO,
 }
 
 // linkFault marks an error that a connection gave while it was in use, as against one of this end's files and pipes.

@@ -63,7 +63,7 @@ func addCommonFlags(cmd *cobra.Command, o *commonOptions) {
 	f.Var(&o.cc, "cc", "congestion control: bbr, native (UDT's own) or fixed:RATE")
 	f.IntVar(&o.mss, "mss", 1500, "UDT packet size in `BYTES`, IP and UDP headers included")
 	f.Var(newSizeValue(&o.window, "256Mi"), "window", "upper bound of the flow window")
-	f.BoolVar(&o.insecure, "insecure", false, "no encryption, no authentication: all that this version can do")
+	f.BoolVar(&o.insecure, "insecure", false, "no encryption, no authentication; both ends must say so")
 
 	f.CountVarP(&o.verbose, "verbose", "v", "``more on standard error; -vv logs protocol events")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "errors alone on standard error")

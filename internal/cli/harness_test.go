@@ -25,13 +25,16 @@ type process struct {
 
 // options of a run; the zero value is a plain process.
 type procOptions struct {
-	net    *memNet
-	udp    bool // real UDT in place of net
-	stdin  io.Reader
-	stdout io.Writer // in place of the watched one
-	env    map[string]string
-	tty    bool // standard error is a terminal
-	width  int
+	net     *memNet
+	udp     bool    // real UDT in place of net
+	network network // something around net
+	protect func() error
+	stdin   io.Reader
+	stdout  io.Writer // in place of the watched one
+	env     map[string]string
+	config  string // the user's XDG_CONFIG_HOME; empty: that of the network, so that both ends are one user
+	tty     bool   // standard error is a terminal
+	width   int
 }
 
 // start runs a command line.
@@ -40,21 +43,33 @@ func start(t *testing.T, o procOptions, args ...string) *process {
 	if o.net == nil {
 		o.net = newMemNet()
 	}
+	if o.config == "" {
+		o.config = o.net.configHome(t)
+	}
 	p := &process{
 		t: t, stdout: newWatched(), stderr: newWatched(), all: newWatched(),
 		signals: make(chan os.Signal, 1), released: make(chan struct{}), done: make(chan struct{}),
 	}
 	env := Env{
 		Stdin: o.stdin, Stdout: io.MultiWriter(p.stdout, p.all), Stderr: io.MultiWriter(p.stderr, p.all), StderrTerminal: o.tty,
-		LookupEnv: func(name string) (string, bool) { v, ok := o.env[name]; return v, ok },
-		Width:     func() int { return o.width },
+		LookupEnv: func(name string) (string, bool) {
+			v, ok := o.env[name]
+			if !ok && name == "XDG_CONFIG_HOME" {
+				return o.config, true
+			}
+			return v, ok
+		},
+		Width: func() int { return o.width },
 		Notify: func() (<-chan os.Signal, func()) {
 			return p.signals, sync.OnceFunc(func() { close(p.released) })
 		},
-		network: o.net,
+		Protect: o.protect, network: o.net,
 	}
-	if o.udp {
+	switch {
+	case o.udp:
 		env.network = nil
+	case o.network != nil:
+		env.network = o.network
 	}
 	if o.stdout != nil {
 		env.Stdout = o.stdout

@@ -21,7 +21,7 @@ func exitSection(codes ...status) map[string]string {
 
 // transferStatuses are those of send and recv.
 var transferStatuses = []status{
-	exitOK, exitInternal, exitUsage, exitNoLink, exitLost, exitIntegrity, exitLocalIO, 8, exitPolicy, exitUnknown,
+	exitOK, exitInternal, exitUsage, exitNoLink, exitAuth, exitLost, exitIntegrity, exitLocalIO, 8, exitPolicy, exitUnknown,
 	exitInterrupt, exitTerminate,
 }
 

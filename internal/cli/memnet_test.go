@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type memNet struct {
 	aborts    int
 	tune      func(*memLink) // changes a link that was dialled; nil: nothing
 	changed   chan struct{}  // closed when a listener or a link has changed
+	config    string         // the XDG_CONFIG_HOME of whoever uses it
 }
 
 func newMemNet() *memNet {
@@ -39,6 +41,16 @@ func (n *memNet) change() {
 	defer n.mu.Unlock()
 	close(n.changed)
 	n.changed = make(chan struct{})
+}
+
+// configHome is the directory of the keys of whoever has no other.
+func (n *memNet) configHome(t *testing.T) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.config == "" {
+		n.config = t.TempDir()
+	}
+	return n.config
 }
 
 func (n *memNet) port() uint16 {

@@ -18,6 +18,8 @@ type perfOptions struct {
 	bytes   int64
 	reverse bool
 	streams int
+	secure  bool
+	trust   trustOptions
 	emulate emulateValue
 }
 
@@ -32,9 +34,9 @@ func newPerfCommand(a *app) *cobra.Command {
 loss, and the processor time of both ends. The end that dials says what to measure; it sends, with -R the listener does.
 With --rendezvous, where both dial, the end that has -R receives, and the other one sends and says what to measure.
 
-The table goes to standard error; --json gives the same as events on standard output. The connection is plain.
-perf --listen serves one test; with -k any number, side by side, until a signal. The processor time is that of the
-whole process.
+The table goes to standard error; --json gives the same as events on standard output. The connection is plain unless
+both ends say --secure. perf --listen serves one test; with -k any number, side by side, until a signal. The processor
+time is that of the whole process.
 
 ` + emulateHelp,
 	}
@@ -47,17 +49,19 @@ udtcp perf --listen -k
 udtcp perf HOST
 udtcp perf -R -t 30 --streams 4 HOST:7000
 udtcp perf -n 1Gi --cc fixed:900Mbit --json HOST | jq 'select(.event == "end") | .goodput_bps'
+udtcp perf --secure HOST                    what send and recv do with each byte, but for files and digests
 udtcp perf --emulate rate=500Mbit,rtt=100ms,loss=0.1%`,
-		[]status{exitOK, exitInternal, exitUsage, exitNoLink, exitLost, exitIntegrity, exitPolicy, exitInterrupt, exitTerminate})
+		[]status{exitOK, exitInternal, exitUsage, exitNoLink, exitAuth, exitLost, exitIntegrity, exitPolicy, exitInterrupt, exitTerminate})
 	f := cmd.Flags()
 	f.VarP(newDurationValue(&o.time, ""), "time", "t", "how long to send (default 10s, or with -n until that is sent)")
 	f.VarP(newSizeValue(&o.bytes, ""), "bytes", "n", "how much to send, all streams together")
 	f.BoolVarP(&o.reverse, "reverse", "R", false, "the listener sends; with --rendezvous the other end")
 	f.IntVar(&o.streams, "streams", 1, "`N` connections at once")
+	f.BoolVar(&o.secure, "secure", false, "encrypt, between ends that know each other; both must say so")
+	addTrustFlags(cmd, &o.trust)
 	f.Var(&o.emulate, "emulate", "both ends here, over a simulated link: rate=500Mbit,rtt=100ms,loss=0.1%")
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of tests until a signal")
-	addLater(cmd, "secure", "identity=", "peer=")
 	addNoCompat(cmd)
 	a.command(cmd, &o.commonOptions, func() bool { return false }, func(ctx context.Context, args []string) error {
 		if o.listen.set && (o.time != 0 || o.bytes != 0 || o.reverse || o.streams != 1) {
@@ -68,9 +72,24 @@ udtcp perf --emulate rate=500Mbit,rtt=100ms,loss=0.1%`,
 				return err
 			}
 		}
+		if err := o.checkSecure(cmd); err != nil {
+			return err
+		}
 		return runPerf(ctx, a, o, args)
 	})
 	return cmd
+}
+
+// checkSecure looks at what --secure goes with.
+func (o *perfOptions) checkSecure(cmd *cobra.Command) error {
+	if o.secure && o.insecure {
+		return usageError("--secure and --insecure exclude each other")
+	}
+	plain := ""
+	if !o.secure {
+		plain = "perf is plain unless --secure"
+	}
+	return o.trust.check(cmd, plain)
 }
 
 func runPerf(ctx context.Context, a *app, o *perfOptions, args []string) error {
@@ -80,6 +99,11 @@ func runPerf(ctx context.Context, a *app, o *perfOptions, args []string) error {
 	ep, _, err := o.endpoint(args, false)
 	if err != nil {
 		return err
+	}
+	if o.secure {
+		if err := a.protect(&o.trust, ep.listen || o.rendezvous, perfProtocol, greetSecurePerf); err != nil {
+			return err
+		}
 	}
 	if ep.listen {
 		return (&perfServer{a: a, o: o}).run(ctx, ep.local)
@@ -203,7 +227,13 @@ func askPerf(l link, hello perfHello, limit time.Duration) error {
 	answer := make([]byte, perfAnswerLen)
 	_, err := l.Write(hello.encode())
 	if err == nil {
-		_, err = io.ReadFull(l, answer)
+		_, err = io.ReadFull(l, answer[:len(perfMagic)])
+	}
+	if err == nil && string(answer[:len(perfMagic)]) == perfSecureMagic {
+		return perfMismatch("secure", "plain")
+	}
+	if err == nil {
+		_, err = io.ReadFull(l, answer[len(perfMagic):])
 	}
 	if err != nil {
 		return fail(exitNoLink, "start 'udtcp perf --listen' there", "%s is there but does not answer as 'udtcp perf' does: %w", l.RemoteAddr(), err)
@@ -349,7 +379,14 @@ func hearPerf(l link, limit time.Duration) (perfHello, error) {
 		return perfHello{}, err
 	}
 	b := make([]byte, perfHelloLen)
-	if _, err := io.ReadFull(l, b); err != nil {
+	_, err := io.ReadFull(l, b[:len(perfMagic)])
+	if err == nil && string(b[:len(perfMagic)]) == perfSecureMagic {
+		return perfHello{}, perfMismatch("secure", "plain")
+	}
+	if err == nil {
+		_, err = io.ReadFull(l, b[len(perfMagic):])
+	}
+	if err != nil {
 		return perfHello{}, fmt.Errorf("%w (%w)", errNotPerf, err)
 	}
 	h, err := parsePerfHello(b)

@@ -51,6 +51,8 @@ func greetPerf(l link, ours perfHello, limit time.Duration) (perfHello, error) {
 	switch {
 	case errors.Is(err, errNotPerf):
 		return perfHello{}, fail(exitNoLink, "start 'udtcp perf --rendezvous' there", "%s is there but does not speak as 'udtcp perf' does: %w", l.RemoteAddr(), err)
+	case isWord(err):
+		return perfHello{}, err
 	case err != nil:
 		return perfHello{}, fail(exitPolicy, "do both ends have the same version?", "%w", err)
 	case theirs.streams != ours.streams:

@@ -45,6 +45,35 @@ const (
 	recordFinal  = 4 // tally of the receiver
 )
 
+// In a secure test both ends first say perfSecureMagic in the clear, so that a plain one and a secure one tell each other
+// apart. The rest is said inside TLS.
+const (
+	perfSecureMagic = "udtperfs"
+	perfProtocol    = "udtcp-perf/1"
+)
+
+// greetSecurePerf opens a secure test.
+func greetSecurePerf(rw io.ReadWriter) error {
+	if _, err := io.WriteString(rw, perfSecureMagic); err != nil {
+		return err
+	}
+	b := make([]byte, len(perfSecureMagic))
+	if _, err := io.ReadFull(rw, b); err != nil {
+		return err
+	}
+	switch string(b) {
+	case perfSecureMagic:
+		return nil
+	case perfMagic:
+		return perfMismatch("plain", "secure")
+	}
+	return fail(exitAuth, "start 'udtcp perf --secure' there", "%w", errNotPerf)
+}
+
+func perfMismatch(there, here string) error {
+	return fail(exitAuth, "give --secure at both ends or at neither", "the other end wants a %s test, this one is %s", there, here)
+}
+
 // perfHello asks for a test.
 type perfHello struct {
 	id             [16]byte // of the test: the same in all of its streams

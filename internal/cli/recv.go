@@ -36,8 +36,8 @@ sendfile'. NAME is spelled as the server knows it; without -o the file is called
 exchange has no digest, so that nothing proves the file to be the server's: a file appears under its name when as many
 bytes came as were announced, and recv prints its own digest, to compare by hand.
 
-This version does not encrypt or authenticate: whoever reaches the port can send. Listen on networks you trust, or
-inside a tunnel; --insecure says that you know and silences the warning.`,
+What is sent is encrypted, and each end knows the other by its key: 'udtcp key --help' tells how. On one machine there
+is nothing to set up. A peer that is refused does not end the wait of a recv that listens.`,
 	}
 	describe(cmd, `
 udtcp recv [flags] --listen[=[HOST]:PORT]
@@ -59,10 +59,12 @@ udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'send
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of senders until a signal")
 	addChosenThere(cmd)
-	addLater(cmd, laterFileFlags...)
 	a.command(cmd, &o.commonOptions, func() bool { return o.output == "-" }, func(ctx context.Context, args []string) error {
 		if f.Changed("max-size") && o.maxSize == 0 {
 			return usageError("--max-size must be more than 0")
+		}
+		if err := o.trust.check(cmd, o.plain(o.insecure)); err != nil {
+			return err
 		}
 		if o.compat {
 			if err := checkCompat(cmd); err != nil {
@@ -111,7 +113,8 @@ func runRecv(ctx context.Context, a *app, o *recvOptions, preserve bool, args []
 	if stdout {
 		growPipe(a.env.Stdout)
 	}
-	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, verb: "received"}
+	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, trust: &o.trust, verb: "received"}
+	ro.Secure = !o.insecure
 	c.run = func(ctx context.Context, m *meter, h hooks) (transfer.Result, error) {
 		ro := ro
 		ro.Progress, ro.OnFile, ro.OnMessage = h.progress, h.onFile, h.onMessage

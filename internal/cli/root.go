@@ -107,22 +107,12 @@ udtcp perf --listen                    measure:  udtcp perf HOST  on the other h
 		var bad *pflag.InvalidValueError
 		if errors.As(err, &bad) {
 			// The innermost cause: the layers around it name Go's functions.
-			err = fmt.Errorf("--%s %s: %w", bad.GetFlag().Name, quote(bad.GetValue()), unwrapAll(err))
+			err = fmt.Errorf("--%s %s: %w", bad.GetFlag().Name, quoteValue(bad.GetValue()), unwrapAll(err))
 		}
 		return usageHint(cmd, usageError("%w", err))
 	})
-	root.AddCommand(newSendCommand(a), newRecvCommand(a), newCatCommand(a), newPerfCommand(a), newKeyCommand(), newVersionCommand(a))
+	root.AddCommand(newSendCommand(a), newRecvCommand(a), newCatCommand(a), newPerfCommand(a), newKeyCommand(a), newVersionCommand(a))
 	return root
-}
-
-// newKeyCommand refuses key, which has no use before there are identities.
-func newKeyCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "key", Hidden: true, DisableFlagParsing: true,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError("key is not available in this version: it neither encrypts nor authenticates yet")
-		},
-	}
 }
 
 // usageHint adds where to read on to a usage error without a hint.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/udtcp/udtcp/internal/transfer/secure"
 )
 
 func TestUsageErrors(t *testing.T) {
@@ -15,7 +17,20 @@ func TestUsageErrors(t *testing.T) {
 		{"", "Usage:"},
 		{"snd", `there is no command "snd"\nudtcp: hint: did you mean 'udtcp send'\?`},
 		{"frobnicate", `udtcp --help`},
-		{"key show", "key is not available in this version"},
+		{"key", "show, new, trust or path"},
+		{"key sho", "key has show, new, trust and path"},
+		{"key trust", "give the KEY"},
+		{"key trust udtcp-pub1x", "not complete"},
+		{"key show x", "takes no arguments"},
+		{"key new x", "takes no arguments"},
+		{"key path x", "takes no arguments"},
+		{"send --peer=x host f", "that is no key"},
+		{"send --insecure --identity=x host f", "--identity: --insecure is without"},
+		{"recv --compat=sendfile --peer=PEER host a", "--peer: --compat sendfile has no"},
+		{"cat --identity=x host", "--identity: cat is plain"},
+		{"cat --peer=PEER host", "--peer: cat is plain"},
+		{"perf --identity=x host", "--identity: perf is plain unless --secure"},
+		{"perf --secure --insecure host", "exclude each other"},
 		{"send", "where to"},
 		{"send host", "nothing to send"},
 		{"send --listen", "nothing to send"},
@@ -93,7 +108,7 @@ func TestUsageErrors(t *testing.T) {
 		{"recv --compat=sendfile host dir/", "it is empty.*\\n.*-o FILE"},
 		{"recv --compat=sendfile -p host a", "neither mode nor time"},
 	} {
-		p := run(t, procOptions{}, strings.Fields(tc.args)...)
+		p := run(t, procOptions{}, strings.Fields(strings.ReplaceAll(tc.args, "PEER", secure.NewIdentity().Public().String()))...)
 		if p.code != 2 {
 			t.Errorf("udtcp %s: exit status %d, want 2", tc.args, p.code)
 		}
@@ -112,10 +127,7 @@ func TestUsageErrors(t *testing.T) {
 // What the contract has and this version has not is refused by name, by flag and by variable alike.
 func TestLaterFlags(t *testing.T) {
 	for cmd, flags := range map[string]string{
-		"send": "--identity=x --peer=x",
-		"recv": "--identity=x --peer=x",
-		"cat":  "--message --size=5 --ttl=1s --unordered --null --secure --identity=x",
-		"perf": "--secure --identity=x",
+		"cat": "--message --size=5 --ttl=1s --unordered --null",
 	} {
 		for _, flag := range strings.Fields(flags) {
 			p := run(t, procOptions{}, cmd, flag, "host", "file")
@@ -124,7 +136,7 @@ func TestLaterFlags(t *testing.T) {
 			}
 		}
 	}
-	run(t, procOptions{env: map[string]string{"UDTCP_IDENTITY": "k"}}, "recv", "host").ends(2).says("--identity is not available in this version")
+	run(t, procOptions{env: map[string]string{"UDTCP_MESSAGE": "1"}}, "cat", "host").ends(2).says("--message is not available in this version")
 }
 
 func TestEnvironment(t *testing.T) {
@@ -149,11 +161,11 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, cmd := range []string{"send", "recv", "cat", "perf", "version"} {
+	for _, cmd := range []string{"send", "recv", "cat", "perf", "key", "version"} {
 		p := run(t, procOptions{}, cmd, "--help").ends(0)
 		out := p.stdout.String()
 		for _, section := range []string{"Usage:\n", "Examples:\n", "Flags:\n", "Exit status:\n"} {
-			if !strings.Contains(out, section) {
+			if !strings.Contains(out, section) && (cmd != "key" || section != "Flags:\n") {
 				t.Errorf("udtcp %s --help lacks %q", cmd, section)
 			}
 		}
@@ -172,7 +184,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("udtcp --help lacks %q:\n%s", want, out)
 		}
 	}
-	if strings.Contains(out, "  key") || strings.Contains(out, "completion") {
+	if strings.Contains(out, "completion") {
 		t.Errorf("udtcp --help offers what is not there:\n%s", out)
 	}
 }

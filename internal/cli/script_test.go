@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Values[processes{}] = map[string]*scriptProcess{}
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config")) // one user, unless the script says otherwise
 			for _, name := range inherited {
 				env.Setenv(name, os.Getenv(name))
 			}
@@ -113,7 +114,7 @@ func launch(ts *testscript.TestScript, args []string) *scriptProcess {
 	ts.Check(err)
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_CONFIG_HOME", "UDTCP_IDENTITY", "UDTCP_PEER"} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	for _, name := range inherited {

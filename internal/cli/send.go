@@ -22,12 +22,10 @@ type fileOptions struct {
 	preserve, noPreserve bool
 	noResume, verify     bool
 	digest               digestValue
+	trust                trustOptions
 	compat               compatValue
 	checksum, links      bool
 }
-
-// laterFileFlags are the flags of files that encryption will bring.
-var laterFileFlags = []string{"identity=", "peer="}
 
 func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f := cmd.Flags()
@@ -40,6 +38,7 @@ func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f.BoolVar(&o.noResume, "no-resume", false, "start over: use nothing that an earlier attempt left")
 	f.BoolVar(&o.verify, "verify", false, "read what an earlier attempt left before going on with it")
 	f.Var(&o.digest, "digest", "digest to print: blake3 or sha256")
+	addTrustFlags(cmd, &o.trust)
 	f.Var(&o.compat, "compat", "sendfile: speak with UDT4's own programs; neither verified nor encrypted")
 }
 
@@ -49,6 +48,17 @@ func (o *fileOptions) check() error {
 		return usageError("--no-resume and --verify exclude each other")
 	}
 	return nil
+}
+
+// plain says why there are no identities, if there are none.
+func (o *fileOptions) plain(insecure bool) string {
+	switch {
+	case bool(o.compat):
+		return "--compat sendfile has no encryption and no identities"
+	case insecure:
+		return "--insecure is without encryption and identities"
+	}
+	return ""
 }
 
 // keeps says whether mode and time are kept: --no-preserve wins over the default, not over -p.
@@ -94,8 +104,8 @@ other end has acknowledged every byte.
 The address of --listen may follow it as a word of its own if it has the form [HOST]:PORT; a file with such a name is
 written ./NAME. The default port is 9000.
 
-This version does not encrypt: anyone on the path can read and change what is sent. Use it on networks you trust, or
-inside a tunnel; --insecure says that you know and silences the warning.`,
+What is sent is encrypted, and each end knows the other by its key: 'udtcp key --help' tells how. On one machine there
+is nothing to set up.`,
 	}
 	describe(cmd, `
 udtcp send [flags] HOST[:PORT] PATH...
@@ -114,8 +124,10 @@ udtcp send -k --listen --compat sendfile disk.img    UDT4's 'recvfile HOST 9000 
 	addFileFlags(cmd, &o.fileOptions)
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(cmd.Flags(), &o.commonOptions, "with --listen: serve any number of receivers until a signal")
-	addLater(cmd, laterFileFlags...)
 	a.command(cmd, &o.commonOptions, func() bool { return false }, func(ctx context.Context, args []string) error {
+		if err := o.trust.check(cmd, o.plain(o.insecure)); err != nil {
+			return err
+		}
 		if o.compat {
 			if err := checkCompat(cmd); err != nil {
 				return err
@@ -167,7 +179,8 @@ func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []
 	if stdin {
 		growPipe(a.env.Stdin)
 	}
-	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{in: stdin}, verb: "sent"}
+	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{in: stdin}, trust: &o.trust, verb: "sent"}
+	so.Secure = !o.insecure
 	c.run = func(ctx context.Context, m *meter, h hooks) (transfer.Result, error) {
 		so := so
 		so.Progress, so.OnFile, so.OnMessage = h.progress, h.onFile, h.onMessage

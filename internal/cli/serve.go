@@ -42,8 +42,10 @@ type door struct {
 }
 
 // openDoor takes lis over.
-func (a *app) openDoor(lis listener) (*door, error) {
-	d := &door{lis: lis, p: a.net.Poller()}
+func (a *app) openDoor(lis listener) (*door, error) { return openDoor(a.net, lis) }
+
+func openDoor(n network, lis listener) (*door, error) {
+	d := &door{lis: lis, p: n.Poller()}
 	if err := d.p.Add(lis, pollIn); err != nil {
 		d.close()
 		return nil, fail(exitNoLink, "", "waiting for a peer: %w", err)

@@ -23,8 +23,9 @@ type transferCommand struct {
 	o       *commonOptions
 	ep      endpoint
 	carries payload
-	verb    string // "sent", "received"
-	caution string // what to warn of, if it is not that of every transfer
+	trust   *trustOptions // whom to speak with; nil where caution is set
+	verb    string        // "sent", "received"
+	caution string        // what to warn of, if it is not that of every transfer
 	run     exchange
 	armed   func(m *meter, p *transfer.Progress) bool // whether something should be moving; nil: see mustMove
 }
@@ -34,8 +35,12 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 	switch {
 	case c.caution != "":
 		a.out.warn("%s", c.caution)
-	case !c.o.insecure:
-		a.out.warn("this version does not encrypt or authenticate yet: anyone on the path can read and change what is sent (--insecure accepts that)")
+	case c.o.insecure:
+		a.out.warn("--insecure: nothing is encrypted and nobody is authenticated; anyone on the path can read and change what is sent")
+	default:
+		if err := a.protect(c.trust, c.ep.listen || c.o.rendezvous, secureProtocol, transfer.Greet); err != nil {
+			return err
+		}
 	}
 	if !c.o.keepOpen {
 		l, err := a.connect(ctx, c.o, c.ep)
@@ -139,7 +144,7 @@ func (c *transferCommand) mustMove(m *meter, p *transfer.Progress) bool {
 func (a *app) connected(l link) {
 	peer, cc, mss := l.RemoteAddr().String(), l.CongestionControl(), l.MSS()
 	a.out.detail("connected to %s, mss %d, congestion control %s", peer, mss, cc)
-	a.events.emit("connected", connectedEvent{Peer: peer, CC: cc, MSS: mss})
+	a.events.emit("connected", connectedEvent{Peer: peer, PeerKey: peerKey(l), CC: cc, MSS: mss})
 }
 
 // summary is the last line of a transfer that went well.

@@ -23,6 +23,7 @@ prepare_work() {
         loud "$work is not on a tmpfs: these are figures of a disk; BENCH_TMPFS=DIR names a better place"
     fi
     : >"$work/values"
+    export XDG_CONFIG_HOME=$work/config # an identity for both ends of what is secure
     mkfifo "$work/in" "$work/out"
     mkdir "$work/copy"
     if has file; then head -c "${mib}M" /dev/urandom >"$work/file"; fi

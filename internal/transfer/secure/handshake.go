@@ -30,6 +30,9 @@ type Config struct {
 	Identity Identity
 	Trusts   func(PublicKey) bool // peers beside our own key; may be nil. Called by many goroutines at once.
 	Protocol string               // what is spoken over the connection, with its version; both ends name the same
+	// Greet, if it is not nil, is what both ends say in the clear before anything else. An error of it that is not the
+	// connection's comes back as it is.
+	Greet func(io.ReadWriter) error
 }
 
 func (c *Config) trusts(k PublicKey) bool {
@@ -74,11 +77,23 @@ func Rendezvous(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
 func open(ctx context.Context, raw net.Conn, c *Config, handshake func(*wire, *Config) (*Conn, error)) (*Conn, error) {
 	w := &wire{Conn: raw, budget: maxHandshakeBytes}
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) }) // ends what waits
-	conn, err := handshake(w, c)
-	if !stop() {
-		return nil, gaveUp(ctx)
+	var conn *Conn
+	var refused, err error
+	if c.Greet != nil {
+		err = c.Greet(w)
+		if !errors.Is(err, errTooMuch) && w.failed == nil && w.broken == nil {
+			refused = err
+		}
 	}
-	if err != nil {
+	if err == nil {
+		conn, err = handshake(w, c)
+	}
+	switch {
+	case !stop():
+		return nil, gaveUp(ctx)
+	case refused != nil:
+		return nil, refused
+	case err != nil:
 		return nil, judge(err, w, c.Identity.Public())
 	}
 	w.budget = -1

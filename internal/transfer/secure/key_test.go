@@ -2,6 +2,7 @@ package secure
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -90,8 +91,8 @@ func TestIdentityIsNotPrinted(t *testing.T) {
 		t.Error("nor is the public one")
 	}
 	seed := id.private.Seed()
-	for _, secret := range []string{id.Secret()[len(secretPrefix):], fmt.Sprintf("%x", seed), fmt.Sprintf("%X", seed), fmt.Sprint(seed)} {
-		if strings.Contains(out.String(), strings.Trim(secret, "[]")) {
+	for _, secret := range []string{id.Secret()[len(secretPrefix):], hex.EncodeToString(seed), fmt.Sprint(seed)} {
+		if strings.Contains(strings.ToLower(out.String()), strings.Trim(secret, "[]")) {
 			t.Errorf("the private key is in\n%s", out.String())
 		}
 	}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cli
+
+// protectMemory has no means here.
+func protectMemory() error { return nil }
