@@ -81,7 +81,7 @@ func open(ctx context.Context, raw net.Conn, c *Config, handshake func(*wire, *C
 	var refused, err error
 	if c.Greet != nil {
 		err = c.Greet(w)
-		if !errors.Is(err, errTooMuch) && w.failed == nil && w.broken == nil {
+		if !errors.Is(err, errTooMuch) && w.failed == nil {
 			refused = err
 		}
 	}
@@ -118,8 +118,8 @@ const (
 )
 
 func client(w *wire, c *Config) (*Conn, error) {
-	conn := &Conn{wire: w}
-	err := conn.handshake(c, tls.Client, func() error {
+	conn := &Conn{}
+	err := conn.handshake(w, c, tls.Client, func() error {
 		if !c.trusts(conn.peer) { // before our own key is shown
 			return untrusted(conn.peer)
 		}
@@ -129,7 +129,7 @@ func client(w *wire, c *Config) (*Conn, error) {
 		return nil, err
 	}
 	var word [1]byte
-	if _, err := io.ReadFull(conn.Conn, word[:]); err != nil {
+	if _, err := io.ReadFull(conn, word[:]); err != nil {
 		return nil, err
 	}
 	switch word[0] {
@@ -142,8 +142,8 @@ func client(w *wire, c *Config) (*Conn, error) {
 }
 
 func server(w *wire, c *Config) (*Conn, error) {
-	conn := &Conn{wire: w}
-	if err := conn.handshake(c, tls.Server, func() error { return nil }); err != nil {
+	conn := &Conn{}
+	if err := conn.handshake(w, c, tls.Server, func() error { return nil }); err != nil {
 		return nil, err
 	}
 	// Only now has the peer proved that the key is its own.
@@ -151,7 +151,7 @@ func server(w *wire, c *Config) (*Conn, error) {
 	if trusted {
 		word = wordWelcome
 	}
-	if _, err := conn.Conn.Write([]byte{word}); err != nil {
+	if _, err := conn.Write([]byte{word}); err != nil {
 		return nil, err
 	}
 	if !trusted {
@@ -162,12 +162,12 @@ func server(w *wire, c *Config) (*Conn, error) {
 
 // handshake is TLS's own. check is called as soon as the peer's key is there; the peer has not proved yet that it is its
 // own.
-func (c *Conn) handshake(cfg *Config, side func(net.Conn, *tls.Config) *tls.Conn, check func() error) error {
+func (c *Conn) handshake(w *wire, cfg *Config, side func(net.Conn, *tls.Config) *tls.Conn, check func() error) error {
 	cert, err := certificate(cfg.Identity)
 	if err != nil {
 		return err
 	}
-	c.Conn = side(c.wire, &tls.Config{
+	c.Conn = side(w, &tls.Config{
 		MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS13,
 		Certificates:       []tls.Certificate{cert},
 		NextProtos:         []string{cfg.Protocol},
@@ -236,7 +236,7 @@ func judge(err error, w *wire, own PublicKey) error {
 			Kind: KindNoConnection, Msg: "the other end closed the connection before it said who it is",
 			Hint: "what it says there tells why", Err: err,
 		}
-	case w.failed != nil && errors.Is(err, w.failed), w.broken != nil && errors.Is(err, w.broken):
+	case w.failed != nil && errors.Is(err, w.failed):
 		return &Error{Kind: KindNoConnection, Msg: "the connection broke before the ends knew each other: " + err.Error(), Err: err}
 	}
 	return &Error{Kind: KindAuth, Msg: "what came is no sound handshake: " + err.Error(), Hint: sameVersion, Err: err}

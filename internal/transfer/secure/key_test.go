@@ -91,7 +91,7 @@ func TestIdentityIsNotPrinted(t *testing.T) {
 		t.Error("nor is the public one")
 	}
 	seed := id.private.Seed()
-	for _, secret := range []string{id.Secret()[len(secretPrefix):], hex.EncodeToString(seed), fmt.Sprint(seed)} {
+	for _, secret := range []string{id.Secret()[len(secretPrefix):], hex.EncodeToString(seed), fmt.Sprintf("%d", seed)} {
 		if strings.Contains(strings.ToLower(out.String()), strings.Trim(secret, "[]")) {
 			t.Errorf("the private key is in\n%s", out.String())
 		}
