@@ -13,9 +13,10 @@
 #                        gso      bare UDP with GSO and GRO that writes a header and
 #                                 copies each payload once at either end: the ceiling
 #                        nocopy   the same without the copies
-#                        tls      crypto/tls over a connection of ours
+#                        secure   udtcp perf --secure: the same in TLS
 #                        jumbo    udtcp perf --mss 65535
-#                        file     send and recv of one file on tmpfs, with digest
+#                        file     send and recv of one file on tmpfs, encrypted, with digest
+#                        plain    the same with --insecure
 #                        many     send and recv of small files on tmpfs, with digest
 #                        cat      udtcp cat from pipe to pipe, whose far ends cost next to nothing
 #                        stream   once at the end: send - and recv -o - from /dev/zero
@@ -43,7 +44,7 @@ pairs=${BENCH_PAIRS:-$(default 5 2)}
 mib=${BENCH_MIB:-$(default 4096 512)}
 files=${BENCH_FILES:-$(default 20000 5000)}
 stream_mib=${BENCH_STREAM_MIB:-$(default 40960 2560)}
-read -ra parts <<<"${BENCH_PARTS:-perf libudt tcp gso nocopy tls jumbo file many cat stream}"
+read -ra parts <<<"${BENCH_PARTS:-perf libudt tcp gso nocopy secure jumbo file plain many cat stream}"
 read -ra udtcp_flags <<<"${BENCH_UDTCP:-}"
 read -ra libudt_flags <<<"${BENCH_LIBUDT:-}"
 window_mib=256 # what udtcp takes by default
@@ -52,7 +53,7 @@ udtpeer=$root/testdata/peers/build/udtpeer
 gsoceiling=$root/testdata/peers/build/gsoceiling
 
 [ -x "$udtcp" ] || die "no ./udtcp here: make build"
-for tool in measure tlspeer pipeend; do [ -x "bin/$tool" ] || die "no bin/$tool here: make bench-loopback builds it"; done
+for tool in measure pipeend; do [ -x "bin/$tool" ] || die "no bin/$tool here: make bench-loopback builds it"; done
 
 has() { [[ " ${parts[*]} " = *" $1 "* ]]; }
 drop() {

@@ -8,25 +8,25 @@
 # and the sources. It makes the file smaller where memory is short.
 prepare_work() {
     local need=1024 fits small_mib=$((files * 12 / 1024 + 64)) # a file of 10,000 bytes takes three pages
-    if has file; then
+    if has file || has plain; then
         fits=$(fitting_mib)
         if [ "$mib" -gt "$fits" ]; then
             loud "BENCH_MIB=$mib does not fit into the memory of this machine: $fits"
             mib=$fits
         fi
-        [ "$mib" -ge 64 ] || without file "too little memory"
+        [ "$mib" -ge 64 ] || { without file "too little memory"; without plain "too little memory"; }
     fi
-    if has file; then need=$((need + 2 * mib * 1024)); fi
+    if has file || has plain; then need=$((need + 2 * mib * 1024)); fi
     if has many; then need=$((need + 2 * small_mib * 1024)); fi
     work=$(TMPDIR=${BENCH_TMPFS:-/dev/shm} temp_dir "$need")
-    if { has file || has many; } && [ "$(stat -f -c %T "$work")" != tmpfs ]; then
+    if { has file || has plain || has many; } && [ "$(stat -f -c %T "$work")" != tmpfs ]; then
         loud "$work is not on a tmpfs: these are figures of a disk; BENCH_TMPFS=DIR names a better place"
     fi
     : >"$work/values"
     export XDG_CONFIG_HOME=$work/config # an identity for both ends of what is secure
     mkfifo "$work/in" "$work/out"
     mkdir "$work/copy"
-    if has file; then head -c "${mib}M" /dev/urandom >"$work/file"; fi
+    if has file || has plain; then head -c "${mib}M" /dev/urandom >"$work/file"; fi
     if has many; then make_small; fi
     # A virtual machine gets its memory page by page at first use, which is slow: let no run pay for that.
     local source
@@ -62,13 +62,13 @@ make_small() {
 # per MIB: the longest that so much may take.
 per() { limit $((30 + $1 / 50)); }
 
-# transfer SOURCE MIB: send and recv, the digests compared; notes all but what the copy is.
+# transfer SOURCE MIB FLAGS...: send and recv, the digests compared; notes all but what the copy is.
 transfer() {
-    local source=$1 most recv=$work/$part.recv.json send=$work/$part.send.json address
+    local source=$1 flags=("${@:3}") most recv=$work/$part.recv.json send=$work/$part.send.json address
     most=$(per "$2")
-    serve "$recv" "$most" "$udtcp" recv --json --no-progress --listen=127.0.0.1:0 -o "$work/copy/" "${udtcp_flags[@]}"
+    serve "$recv" "$most" "$udtcp" recv --json --no-progress --listen=127.0.0.1:0 -o "$work/copy/" "${flags[@]}" "${udtcp_flags[@]}"
     address=$(listening "$recv" '"event" *: *"listening"' | json address)
-    dial "$send" "$most" "$udtcp" send --json --no-progress "${udtcp_flags[@]}" "$address" "$source"
+    dial "$send" "$most" "$udtcp" send --json --no-progress "${flags[@]}" "${udtcp_flags[@]}" "$address" "$source"
     sums "$send" "$recv"
     diff -rq "$source" "$work/copy/$(basename "$source")" >&2 || trouble "what arrived differs"
     rm -rf "${work:?}/copy/$(basename "$source")"
@@ -88,6 +88,7 @@ sums() {
 }
 
 run_file() { transfer "$work/file" "$mib"; }
+run_plain() { transfer "$work/file" "$mib" --insecure; }
 
 run_many() {
     local count

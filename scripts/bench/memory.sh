@@ -70,6 +70,7 @@ perf() {
     costs "$(end_event "$send" | json received_bytes)"
 }
 run_perf() { perf; }
+run_secure() { perf --secure; }
 run_jumbo() { perf --mss 65535; }
 
 run_libudt() {
@@ -116,13 +117,3 @@ ceiling() {
 }
 run_gso() { ceiling; }
 run_nocopy() { ceiling --no-copy; }
-
-run_tls() {
-    local recv=$work/$part.recv.json send=$work/$part.send.json most line
-    most=$(limit "$seconds")
-    serve "$recv" "$most" bin/tlspeer serve
-    line=$(listening "$recv" '"event":"listening"')
-    dial "$send" "$most" bin/tlspeer dial -time "${seconds}s" "$(json address <<<"$line")" "$(json pin <<<"$line")"
-    note rate "$(gbps "$(end_event "$recv" | json goodput_bps)")"
-    costs "$(end_event "$recv" | json bytes)"
-}

@@ -36,9 +36,9 @@ func TestReport(t *testing.T) {
 3 perf cpu_send 1
 3 libudt rate 1
 3 libudt cpu_send 2
-1 tls rate 3.8
-2 tls rate 5.8
-3 tls rate 20
+1 secure rate 3.8
+2 secure rate 5.8
+3 secure rate 20
 1 many rate 1
 1 many files 9999
 2 many files 10001
@@ -50,7 +50,7 @@ func TestReport(t *testing.T) {
 	for _, want := range []string{
 		"udtcp perf, packets of 1500 bytes 8.00 6.00 to 9.00 1.000 0.000 0 0",
 		"perf / libudt 4.00 2.00 to 9.00 >= 4 ok",
-		"TLS / libudt, which is plain 1.93 1.90 to 20.00 >= 2 MISS",
+		"perf --secure / libudt, which is plain 1.93 1.90 to 20.00 >= 2 MISS",
 		"small files a second 10000 9999 to 10001 >= 10000 ok",
 		"CPU s/GB of the sender / libudt's 0.33 0.25 to 0.50 < 0.33 MISS",
 		"peak MiB, file, send 321 100 to 321 < 64 + 256 MISS",
