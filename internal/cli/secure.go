@@ -74,6 +74,10 @@ func open(ctx context.Context, l link, config secure.Config,
 	if err == nil {
 		return &secureLink{link: l, conn: c}, nil
 	}
+	if ctx.Err() != nil { // there is nobody to tell, or no time
+		_ = l.Abort()
+		return nil, err
+	}
 	// The other end is to hear why.
 	late := time.AfterFunc(partingPatience, func() { _ = l.Abort() })
 	_ = l.Close() // what matters is err
