@@ -35,6 +35,13 @@ func newDesk(r *receiver, most int) *desk {
 	return &desk{r: r, in: make(chan *asked, most), ring: make([]*asked, most), next: 1, done: 1}
 }
 
+// asked is how many questions have come.
+func (d *desk) asked() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.next - 1
+}
+
 // take enters a question of the sender. The reader calls it.
 func (d *desk) take(a *asked) error {
 	d.mu.Lock()
@@ -63,6 +70,30 @@ func (d *desk) settle(number uint64) (*asked, error) {
 		d.ring[d.done%uint64(len(d.ring))] = nil
 	}
 	return a, nil
+}
+
+// repeat gives again, on a new connection, the answers after the first n, as far as they were given.
+func (d *desk) repeat(n uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.r.out.skipsAnew(func(add func(skipBody)) {
+		for number := max(n+1, d.done); number < d.next; number++ {
+			a := d.ring[number%uint64(len(d.ring))]
+			if !a.answered {
+				return
+			}
+			add(a.body())
+		}
+	})
+}
+
+// body is the answer as a frame has it.
+func (a *asked) body() skipBody {
+	b := skipBody{First: a.Number, Count: 1, Answer: a.answer}
+	if a.answer == answerCompare {
+		b.Digest = a.sum[:]
+	}
+	return b
 }
 
 func (d *desk) run() {
@@ -102,16 +133,13 @@ func (d *desk) answer(a *asked) error {
 			return err
 		}
 	}
-	b := skipBody{First: a.Number, Count: 1, Answer: a.answer}
-	if a.answer == answerCompare {
-		b.Digest = a.sum[:]
-	}
-	d.mu.Lock()
-	a.answered = true
-	d.mu.Unlock()
-	if !d.r.out.skip(b, d.r.stop) {
+	if !d.r.out.waitSkip(d.r.stop) {
 		return errOver
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a.answered = true
+	d.r.out.skip(a.body())
 	return nil
 }
 

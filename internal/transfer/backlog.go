@@ -64,6 +64,13 @@ func (b *backlog) last() uint64 {
 	return b.next - 1
 }
 
+// popped is the number of the newest entry whose receipt has come.
+func (b *backlog) popped() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.first - 1
+}
+
 // empty tells whether every entry has its receipt.
 func (b *backlog) empty() bool {
 	b.mu.Lock()
@@ -110,6 +117,19 @@ func (k *keep) lend(offset int64, n int) *chunk {
 	defer k.mu.Unlock()
 	for i := range k.list {
 		if h := &k.list[i]; h.c.offset == offset && h.c.n == n {
+			h.uses++
+			return h.c
+		}
+	}
+	return nil
+}
+
+// lendAt is lend for the chunk at an offset.
+func (k *keep) lendAt(offset int64) *chunk {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range k.list {
+		if h := &k.list[i]; h.c.offset == offset {
 			h.uses++
 			return h.c
 		}

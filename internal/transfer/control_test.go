@@ -31,6 +31,7 @@ var samples = map[frameType]body{
 	frameDone:    &doneBody{Files: 1, Bytes: 9, Digest: "00"},
 	frameHave:    &haveBody{ID: 3, Offset: 1 << 20},
 	framePing:    &pingBody{},
+	frameRenew:   &renewBody{},
 }
 
 func fresh(b body) body { return reflect.New(reflect.TypeOf(b).Elem()).Interface().(body) }

@@ -9,7 +9,7 @@
 // bytes its beginning and a digest); of a large file they are kept on failure, with a journal (see Resuming). A pipe gets a verified prefix of the stream: no gap, no
 // repeat. A source that changes while it is read ends the transfer at both ends. Nothing outside the destination can be
 // named: names are single components, checked, and all work goes through one os.Root. Not promised: what a disk or a
-// network file system does that says "synced" and has not; and, as with any two parties, that both know when the connection dies while the receipt is on its way: then the sender says KindUnknown.
+// network file system does that says "synced" and has not; and, as with any two parties, that both know when the last connection dies while the receipt is on its way: then the sender says KindUnknown.
 //
 // # The conversation
 //
@@ -66,14 +66,31 @@
 // The CRC finds damage to what steers the conversation, and ends it; the digest finds damage to payload, and the chunk is
 // asked for again: up to four times, and up to 64 chunks at a time.
 //
-//	0x01 hello  0x02 fail  0x03 ping
+//	0x01 hello  0x02 fail  0x03 ping  0x04 renew
 //	0x10 offer  0x11 entry  0x12 data  0x13 file end  0x14 directory end  0x15 end  0x16 bye  0x17 hole  0x18 link
 //	0x19 ask
 //	0x20 receipt  0x21 taken  0x22 again  0x23 done  0x24 have  0x25 skip
 //
-// Spoken for in the hello: keys 11 to 15: session identity, attempt, how long the sender keeps trying, what was kept,
-// offset to go on from. A feature that changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
+// A feature that changes what an old end would read is named in the hello's features, and used only if both name it; one that an end
 // cannot do without is named in its needs. Keys of a body that are not known are passed over.
+//
+// # Reconnecting
+//
+// A session outlives its connections (line.go). When one is lost, the end that dials dials again, after a random pause that
+// grows, and the end that listens waits (retry.go), for as long as the user has said. What ends a session is a verdict, an
+// *Error: of this end, or of the other in a fail frame, or that an end was called off; only what a connection's Read or
+// Write says is a loss. A hello has the random identity that its end gave the session, and that of the other as it was on the
+// first connection, so either sees whether the other still is the same. The receiver's has how far it has read the
+// manifest as well. The sender sends again what it sent beyond that (rewind.go): entries are remembered until they are
+// receipted, files are read once more, the chunks of a pipe are kept until they were handed on. Counts, receipts,
+// answers, and requests for chunks are said again. So nothing comes twice, and a pipe sees no more than a pause.
+//
+// An end that has forgotten the session, because it is another process, is a new one: the other begins anew on the same
+// connection, with what is durable as in another run; where a pipe is involved that cannot be, and both end with that.
+// A listening end finds the session of a connection in its Hub. A receiver keeps a receipt that was sent for half a minute
+// more, in case the sender did not get it.
+//
+// A sender that has sent as much over one connection as it may says renew and goes on over the next.
 //
 // # Digests
 //
@@ -123,6 +140,6 @@
 // A file is complete when all its chunks are verified. The committer takes what is complete, syncs it (a few files each,
 // many by one sync of the file system where that reports errors), gives it its name by a link that fails if the name
 // is taken (or, to replace, a rename), syncs the directories, and sends the receipt. While it does, more gathers: one
-// sync serves as many files as came during the one before. Large files are synced every 64 MiB in the background. A
+// sync serves as many files as came during the one before. Large files are synced every 32 MiB or 2 s in the background. A
 // failed sync is final.
 package transfer

@@ -56,6 +56,7 @@ type Error struct {
 	Err    error  // the cause, for errors.Is; may be nil. Never made from bytes of the peer.
 	Remote bool   // the other end found it and told us
 
+	tell bool   // the other end does not know, although the failure is of a kind that it notices by itself
 	name string // the file as the other end knows it: relative, slash-separated
 }
 

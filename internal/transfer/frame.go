@@ -16,6 +16,7 @@ const (
 	frameHello frameType = 0x01
 	frameFail  frameType = 0x02
 	framePing  frameType = 0x03
+	frameRenew frameType = 0x04
 
 	frameOffer   frameType = 0x10
 	frameEntry   frameType = 0x11
@@ -37,7 +38,7 @@ const (
 )
 
 var frameNames = map[frameType]string{
-	frameHello: "hello", frameFail: "fail", framePing: "ping", frameOffer: "offer", frameEntry: "entry", frameData: "data",
+	frameHello: "hello", frameFail: "fail", framePing: "ping", frameRenew: "renew", frameOffer: "offer", frameEntry: "entry", frameData: "data",
 	frameFileEnd: "file end", frameDirEnd: "directory end", frameEnd: "end", frameBye: "bye", frameLink: "link",
 	frameReceipt: "receipt", frameTaken: "taken", frameAgain: "again", frameDone: "done", frameHave: "have",
 	frameSkip: "skip", frameHole: "hole", frameAsk: "ask",

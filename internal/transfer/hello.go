@@ -16,8 +16,7 @@ const (
 	roleRecv = "recv"
 )
 
-// helloBody (frameHello) is the first frame each way. Keys 11 to 15 are spoken for: session identity (11), attempt (12),
-// how long the sender keeps trying (13), what the receiver has kept (14), offset to go on from (15).
+// helloBody (frameHello) is the first frame each way, on each connection of a session.
 type helloBody struct {
 	Version     uint16   `cbor:"1,keyasint"`
 	Role        string   `cbor:"2,keyasint"`
@@ -29,7 +28,15 @@ type helloBody struct {
 	Outstanding int64    `cbor:"8,keyasint,omitempty"`  // receiver: most entries without receipt
 	Ordered     bool     `cbor:"9,keyasint,omitempty"`  // receiver: bytes go to a pipe, so the window holds for files too
 	Software    string   `cbor:"10,keyasint,omitempty"` // name and version, for messages
-	Verify      bool     `cbor:"17,keyasint,omitempty"` // what an earlier attempt left is to be read before it is kept
+
+	// Of a session's second connection and those after it. A peer that does not know the session is a new one.
+	Session  []byte    `cbor:"11,keyasint,omitempty"` // who this end is, also on the first connection
+	Attempt  uint64    `cbor:"12,keyasint,omitempty"` // how many connections there were before
+	Peer     []byte    `cbor:"13,keyasint,omitempty"` // the Session that the other end had on the first
+	Position *position `cbor:"14,keyasint,omitempty"` // receiver: how far it has read
+	Answered uint64    `cbor:"15,keyasint,omitempty"` // sender: questions whose answers have come
+
+	Verify bool `cbor:"17,keyasint,omitempty"` // what an earlier attempt left is to be read before it is kept
 }
 
 const (
@@ -40,18 +47,27 @@ const (
 )
 
 const (
-	featureSkip   = "skip"   // to ask ahead which files need not come
-	featureLinks  = "links"  // to keep symbolic links; named only by an end whose user wants it
-	featureSparse = "sparse" // to leave out holes of files
-	featureResume = "resume" // the receiver answers entries of large files with what it has of them
+	featureSkip      = "skip"      // to ask ahead which files need not come
+	featureLinks     = "links"     // to keep symbolic links; named only by an end whose user wants it
+	featureSparse    = "sparse"    // to leave out holes of files
+	featureReconnect = "reconnect" // a session outlives its connections; named only by an end that can
+	featureResume    = "resume"    // the receiver answers entries of large files with what it has of them
 )
 
-// features this version has. Later ones: "reconnect".
+// features this version has.
 var features = []string{"again", featureResume, "sha256", featureSkip, featureSparse, "stream", "tree"}
 
 func (b *helloBody) check() error {
 	if len(b.Features) > maxWords || len(b.Needs) > maxWords || len(b.Software) > maxWord {
 		return errors.New("too much to say")
+	}
+	if n, m := len(b.Session), len(b.Peer); n != 0 && n != len(sessionID{}) || m != 0 && m != len(sessionID{}) {
+		return errors.New("an identity that is none")
+	}
+	if b.Position != nil {
+		if err := b.Position.check(); err != nil {
+			return err
+		}
 	}
 	for _, w := range slices.Concat(b.Features, b.Needs) {
 		if len(w) > maxWord {
@@ -73,6 +89,7 @@ type terms struct {
 	resume      bool // the receiver says what it has of large files
 	verify      bool // and reads that first
 	sparse      bool // holes are left out
+	reconnect   bool // both ends can make another connection
 	software    string
 }
 
@@ -134,9 +151,28 @@ func agree(own, peer *helloBody) (terms, error) {
 	t.skip = both(featureSkip) && !t.ordered
 	t.sparse = both(featureSparse) && !t.ordered
 	t.links = both(featureLinks) && !t.ordered
+	t.reconnect = both(featureReconnect)
 	t.resume = both(featureResume) && !t.ordered
 	t.verify = send.Verify || recv.Verify
 	return t, nil
+}
+
+// session is the identity of the end that says hello; zero if it gives none.
+func (b *helloBody) session() (id sessionID) {
+	copy(id[:], b.Session)
+	return id
+}
+
+// knows tells whether the end that says hello goes on with the session that two ends know as self and other. On an
+// earlier connection it may not have got as far as hearing of self.
+func (b *helloBody) knows(self, other sessionID) bool {
+	return b.Attempt > 0 && b.session() == other && (len(b.Peer) == 0 || sessionID(b.Peer) == self)
+}
+
+// same tells whether a later connection has the terms of the first.
+func (t terms) same(first terms) bool {
+	t.software = first.software
+	return t == first
 }
 
 // hello of this end.

@@ -99,8 +99,8 @@ const (
 	maxTries   = 4  // for one chunk
 )
 
-// ask notes that c is bad. The error says that the connection is beyond repair.
-func (r *repairs) ask(c *chunk) error {
+// ask notes that c is bad and asks for it. The error says that the connection is beyond repair.
+func (r *repairs) ask(c *chunk, out *outbox) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.gone {
@@ -119,7 +119,24 @@ func (r *repairs) ask(c *chunk) error {
 	if w.tries++; w.tries > maxTries {
 		return unsound("a chunk arrives damaged every time", c.in)
 	}
+	out.askAgain(k.question(w))
 	return nil
+}
+
+func (k spot) question(w *repair) againBody {
+	return againBody{ID: k.id, Offset: k.offset, Length: int64(w.n)}
+}
+
+// anew asks again, on a new connection, for all that has not come.
+func (r *repairs) anew(out *outbox) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out.forget()
+	for k, w := range r.want {
+		if !w.out {
+			out.askAgain(k.question(w))
+		}
+	}
 }
 
 // match fills in what a chunk that came again belongs to; false if it is none that was asked for.

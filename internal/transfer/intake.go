@@ -24,8 +24,8 @@ func (s stage) String() string { return stageNames[s] }
 var expected = map[stage][]frameType{
 	stageOffer:   {frameOffer, framePing},
 	stageBetween: {frameOffer, frameEntry, frameLink, frameDirEnd, frameEnd, framePing},
-	stageInside:  {frameData, frameHole, frameFileEnd, framePing},
-	stageEnded:   {frameBye, framePing},
+	stageInside:  {frameOffer, frameData, frameHole, frameFileEnd, framePing},
+	stageEnded:   {frameOffer, frameBye, framePing},
 }
 
 // intake is the reader's part of the receiver: the sender's frames, in the only order they may come.
@@ -86,12 +86,16 @@ func (in *intake) offer(raw []byte) error {
 	if in.known || in.stage != stageOffer && b.Shape != in.shape {
 		return damaged("offer made twice")
 	}
-	in.shape, in.stage = b.Shape, stageBetween
+	first := in.stage == stageOffer
+	in.shape = b.Shape
+	if first {
+		in.stage = stageBetween
+	}
 	in.known = b.Bytes >= 0 || b.Shape == shapeStream
 	if err := in.r.limit(b.Bytes, ""); err != nil {
 		return err
 	}
-	if b.Shape == shapeStream || in.r.sink.ordered() {
+	if first && (b.Shape == shapeStream || in.r.sink.ordered()) {
 		// Now as many as the window may be held behind a chunk that is missing.
 		in.r.pool.grow(max(in.r.terms.window+spareChunks-fileChunks(in.r.terms.chunk), 0))
 	}
@@ -218,10 +222,8 @@ func (in *intake) data(h header, body []byte) error {
 	if again {
 		return in.passOver(h, p)
 	}
-	in.got += int64(n)
-	in.bytes += int64(n)
 	if e.Kind == entryStream {
-		if err := in.r.limit(in.bytes, e.path); err != nil {
+		if err := in.r.limit(in.bytes+int64(n), e.path); err != nil {
 			return err
 		}
 	}
@@ -229,6 +231,8 @@ func (in *intake) data(h header, body []byte) error {
 	if err != nil {
 		return err
 	}
+	in.got += int64(n)
+	in.bytes += int64(n)
 	c.in = e
 	if in.r.small(e) {
 		in.held = c // one worker gets it, with the file's end
@@ -256,7 +260,20 @@ func (in *intake) read(h header, p place) (*chunk, error) {
 	}
 	c.place, c.n = p, h.length-dataHead
 	c.piece, c.repair = h.flags&flagPiece != 0, h.flags&flagRepair != 0
-	return c, in.r.frames.payload(c.space(in.r.terms.chunk)[:c.n])
+	if err := in.r.frames.payload(c.space(in.r.terms.chunk)[:c.n]); err != nil {
+		in.r.pool.put(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// position says to a sender that has come back how far its manifest has been read.
+func (in *intake) position() *position {
+	p := &position{Stage: uint8(in.stage), Last: in.last, Totals: in.known, Asked: in.r.desk.asked()}
+	if in.stage == stageInside {
+		p.Offset = in.got
+	}
+	return p
 }
 
 // pass gives a chunk to the workers and, unless one of them handles it all, to the lane.
@@ -366,5 +383,6 @@ func (in *intake) bye(raw []byte) (last bool, err error) {
 	if !in.r.out.started.Load() {
 		return false, damaged("bye before the receipt")
 	}
+	in.r.end(nil)
 	return true, nil
 }

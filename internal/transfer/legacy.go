@@ -56,5 +56,5 @@ func foreignLegacy(begins []byte, hint string) *Error {
 
 // newLegacySession has neither frames nor goroutines; what it shares with a session is how it ends.
 func newLegacySession(conn io.ReadWriteCloser, onFile func(FileDone), onMessage func(string)) *session {
-	return &session{conn: conn, stop: make(chan struct{}), notes: notes{onFile: onFile, onMessage: onMessage}}
+	return &session{conn: conn, stop: make(chan struct{}), notes: &notes{onFile: onFile, onMessage: onMessage}}
 }

@@ -161,6 +161,11 @@ type pingBody struct{}
 
 func (b *pingBody) check() error { return nil }
 
+// renewBody (frameRenew) is the last frame on a connection that has carried as much as it may: on to another.
+type renewBody struct{}
+
+func (b *renewBody) check() error { return nil }
+
 // byeBody (frameBye) tells the receiver that the final receipt arrived.
 type byeBody struct{}
 

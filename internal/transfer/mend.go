@@ -11,8 +11,8 @@ func (s *sender) mend() {
 	own := newPool(1, 1)
 	for {
 		select {
-		case b := <-s.asked:
-			if err := s.resend(own, b); err != nil {
+		case r := <-s.asked:
+			if err := s.resend(own, r); err != nil {
 				s.end(err)
 				return
 			}
@@ -22,7 +22,13 @@ func (s *sender) mend() {
 	}
 }
 
-func (s *sender) resend(own *pool, b againBody) error {
+// request is for a chunk that did not arrive well, and the line that it came on: on another it is made anew.
+type request struct {
+	againBody
+	line *line
+}
+
+func (s *sender) resend(own *pool, b request) error {
 	e := s.backlog.find(b.ID)
 	if e == nil || e.Kind != entryFile && e.Kind != entryStream {
 		return damaged("request for a chunk of entry %d", b.ID)
@@ -47,7 +53,7 @@ func (s *sender) resend(own *pool, b againBody) error {
 		}
 		c.sum = c.hash()
 	}
-	return s.post(parcel{c: c, repair: true, extra: true})
+	return s.post(parcel{c: c, repair: true, line: b.line, extra: true})
 }
 
 // reread reads a chunk of a file once more.

@@ -42,12 +42,15 @@ type SendOptions struct {
 	Software string    // own name and version for the peer's messages, "udtcp 1.2"; may be empty
 	Secure   bool      // conn is encrypted and the peer known; the other end must say so too
 
+	Retry    Retry     // what to do when the connection is lost
 	Progress *Progress // may be nil
 	// OnFile is told of each file confirmed by the receiver. OnMessage gets a line for people, safe to print, about what
 	// was skipped (a symbolic link, a device) or went less than well. Either may be nil. Calls never overlap; they
 	// hold up the transfer, so return soon.
 	OnFile    func(FileDone)
 	OnMessage func(line string)
+	// OnReconnect is told when a connection is lost, or at its limit, and another is sought. It may be nil.
+	OnReconnect func(Reconnecting)
 }
 
 // RecvOptions says where to put what comes. Exactly one of Dir, File and Stdout is set.
@@ -68,9 +71,12 @@ type RecvOptions struct {
 	Software  string // own name and version for the peer's messages; may be empty
 	Secure    bool   // as in SendOptions
 
+	Retry     Retry             // what to do when the connection is lost
 	Progress  *Progress         // may be nil
 	OnFile    func(FileDone)    // each file complete; as in SendOptions
 	OnMessage func(line string) // as in SendOptions
+
+	OnReconnect func(Reconnecting) // as in SendOptions
 }
 
 // Result is what a transfer amounted to. On failure it holds what was completed.

@@ -20,15 +20,14 @@ type outbox struct {
 	newHave    bool
 	done       *doneBody
 
-	wake    chan struct{} // one token: there is something
-	drained chan struct{} // one token: the answers to questions are on their way
-	started atomic.Bool   // the final receipt is on its way: the sender may know
-	final   chan struct{} // closed when the connection has taken the final receipt, or refused it
-	failed  error         // which it was; valid once final is closed
+	wake      chan struct{} // one token: there is something
+	drained   chan struct{} // one token: the answers to questions are on their way
+	started   atomic.Bool   // the final receipt is on its way: the sender may know
+	delivered atomic.Bool   // a connection has taken it
 }
 
 func newOutbox() *outbox {
-	return &outbox{wake: make(chan struct{}, 1), drained: make(chan struct{}, 1), final: make(chan struct{})}
+	return &outbox{wake: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
 }
 
 func (o *outbox) ring() {
@@ -86,31 +85,46 @@ func (o *outbox) verified() int64 {
 // maxSkips is how many answers may wait for the connection.
 const maxSkips = 1024
 
-// skip answers a question, once there is room; false when stop comes first. Only the desk calls it.
-func (o *outbox) skip(b skipBody, stop <-chan struct{}) bool {
-	for !o.addSkip(b) {
+// waitSkip waits for room for an answer; false when stop comes first. Only the desk calls it.
+func (o *outbox) waitSkip(stop <-chan struct{}) bool {
+	for {
+		o.mu.Lock()
+		full := len(o.skips) >= maxSkips
+		o.mu.Unlock()
+		if !full {
+			return true
+		}
 		select {
 		case <-o.drained:
 		case <-stop:
 			return false
 		}
 	}
-	o.ring()
-	return true
 }
 
-func (o *outbox) addSkip(b skipBody) bool {
+// skip answers a question.
+func (o *outbox) skip(b skipBody) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.addSkip(b)
+	o.mu.Unlock()
+	o.ring()
+}
+
+func (o *outbox) addSkip(b skipBody) {
 	if n := len(o.skips); n > 0 && b.Answer != answerCompare && o.skips[n-1].Answer == b.Answer && o.skips[n-1].Count < outstanding {
 		o.skips[n-1].Count++
-		return true
-	}
-	if len(o.skips) == maxSkips {
-		return false
+		return
 	}
 	o.skips = append(o.skips, b)
-	return true
+}
+
+// skipsAnew replaces the answers that wait.
+func (o *outbox) skipsAnew(all func(add func(skipBody))) {
+	o.mu.Lock()
+	o.skips = o.skips[:0]
+	all(o.addSkip)
+	o.mu.Unlock()
+	o.ring()
 }
 
 // askAgain requests a chunk.
@@ -184,12 +198,30 @@ func (o *outbox) collect(dst []byte) (frames []byte, last bool, err error) {
 	return dst, o.done != nil, err
 }
 
+// forget drops the requests for chunks that wait.
+func (o *outbox) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.again = o.again[:0]
+}
+
+// anew has everything said again that may have been lost with a connection.
+func (o *outbox) anew() {
+	o.mu.Lock()
+	o.newTaken, o.newReceipt, o.newHave = true, o.receipt.UpTo > 0, o.have.ID > 0
+	o.mu.Unlock()
+	o.ring()
+}
+
 // run writes until the final receipt is out or the session ends.
-func (o *outbox) run(s *session) error {
+func (o *outbox) run(s *session, ln *line) error {
 	var frames []byte
 	for {
 		select {
 		case <-o.wake:
+		case <-ln.down:
+			o.ring() // it was for somebody else
+			return ln.err
 		case <-s.stop:
 			return errOver
 		}
@@ -206,16 +238,16 @@ func (o *outbox) run(s *session) error {
 		}
 		if len(frames) > 0 {
 			var n int
-			if n, err = s.conn.Write(frames); last && n == len(frames) {
+			if n, err = ln.Write(frames); last && n == len(frames) {
 				err = nil // an error behind the last byte: the sender may well have it
 			}
 		}
-		if last {
-			o.failed = err
-			close(o.final)
-		}
-		if last || err != nil {
+		if err != nil {
 			return err
+		}
+		if last {
+			o.delivered.Store(true)
+			return nil
 		}
 	}
 }

@@ -114,7 +114,7 @@ func failOf(e *Error) *failBody {
 func (b *failBody) remote() *Error {
 	e := &Error{Op: plain(b.Op), Path: b.Path, Msg: plain(b.Msg), Remote: true}
 	switch Kind(b.Kind) {
-	case KindIntegrity, KindPolicy, KindAuth:
+	case KindIntegrity, KindPolicy, KindAuth, KindLost:
 		e.Kind = Kind(b.Kind)
 	default:
 		e.Kind = KindRemoteIO

@@ -16,8 +16,11 @@ import (
 type receiver struct {
 	*session
 	o        RecvOptions
-	terms    terms // before the greeting: ours alone
-	sink     sink  // from the greeting on
+	open     func(dir string) (store, error)
+	in       *intake
+	frames   *frameReader // of the line that is up: the reader's
+	terms    terms        // before the greeting: ours alone
+	sink     sink         // from the greeting on
 	progress *Progress
 
 	pool    *pool
@@ -47,45 +50,155 @@ func Recv(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions) (Result, 
 // receive is Recv with a file system of the caller's.
 func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open func(dir string) (store, error)) (Result, error) {
 	begin := time.Now()
+	for r, ln := newReceiver(o, open), lineOf(conn); ; r = r.successor() {
+		if r.hub != nil {
+			r.hub.enter(r.session, ln)
+		}
+		undo := r.heed(ctx)
+		ln = r.converse(ctx, ln)
+		undo()
+		if r.sink != nil {
+			if err := r.sink.abandon(r.keeps()); err != nil {
+				r.notes.message("could not tidy up: " + reason(err))
+			}
+		}
+		if r.hub != nil {
+			r.hub.leave(r.session)
+		}
+		if ln == nil {
+			r.result.Elapsed = time.Since(begin)
+			if r.err != nil {
+				r.result.Digest = ""
+			}
+			return r.result, r.outcome(ctx)
+		}
+		r.notes.message("the sender was started anew; what is here of its files is kept")
+	}
+}
+
+func newReceiver(o RecvOptions, open func(dir string) (store, error)) *receiver {
 	r := &receiver{
-		session: newSession(conn), o: o, progress: o.Progress,
+		session: newSession(nil), o: o, open: open, progress: o.Progress,
 		ready: make(chan *inbound, maxParts), ends: make(chan *endBody, 1),
 		repairs: &repairs{want: make(map[spot]*repair)}, out: newOutbox(),
 		begun: make(chan struct{}), stored: make(chan struct{}),
 	}
+	r.in = &intake{r: r}
 	if r.progress == nil {
 		r.progress = new(Progress)
 	}
-	r.notes = notes{onFile: o.OnFile, onMessage: o.OnMessage}
-	r.session.lost, r.mode = r.lost, mode(o.Secure)
+	r.party, r.mode = r, mode(o.Secure)
+	r.notes = &notes{onFile: o.OnFile, onMessage: o.OnMessage, onReconnect: o.OnReconnect}
+	r.retry, r.hub = o.Retry.start(), o.Retry.Hub
 	digest, err := checkDigest(o.Digest)
 	if err == nil {
 		err = checkDestinationOptions(o)
 	}
 	r.result.DigestAlgorithm = digest
-	own := ownHello(roleRecv, digest, o.Software)
+	r.own = ownHello(roleRecv, digest, o.Software)
 	if o.Links {
-		own.can(featureLinks)
+		r.own.can(featureLinks)
 	}
-	own.Ordered, own.Verify = o.Stdout != nil, o.Verify
+	if r.retry.possible() {
+		r.own.can(featureReconnect)
+	}
+	r.own.Ordered, r.own.Verify = o.Stdout != nil, o.Verify
 	if err != nil {
 		r.end(err) // the sender is to know why
 	}
-	undo := r.watch(ctx)
-	r.run(own, open)
-	r.part()
-	undo()
-	if r.sink != nil {
-		if err := r.sink.abandon(r.keeps()); err != nil {
-			r.notes.message("could not tidy up: " + reason(err))
+	return r
+}
+
+// successor takes everything from a sender that was started anew.
+func (r *receiver) successor() *receiver {
+	next := newReceiver(r.o, r.open)
+	next.inherit(r.session)
+	return next
+}
+
+// hello is what to say on the next connection.
+func (r *receiver) hello() *helloBody {
+	b := r.introduction()
+	if r.attempt > 0 && r.has(r.begun) {
+		b.Position = r.in.position()
+	}
+	return b
+}
+
+func (r *receiver) has(done chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// begin starts the work, or goes on with a sender that has come back.
+func (r *receiver) begin(ln *line) error {
+	if r.over() {
+		return errOver
+	}
+	r.frames = ln.frames
+	if !r.has(r.begun) {
+		r.meet(ln)
+		return r.start(ln.terms, r.open)
+	}
+	if r.recognises(ln) && ln.terms.same(r.terms) {
+		r.repairs.anew(r.out)
+		r.desk.repeat(ln.peer.Answered)
+		r.out.anew()
+		return nil
+	}
+	if r.sink.ordered() && r.in.last > 0 {
+		return &Error{
+			Kind: KindLost, Msg: "the sender was started anew, and what went to the output cannot be taken back", tell: true,
+			Hint: "run both again from the beginning",
 		}
 	}
-	r.result.Elapsed = time.Since(begin)
-	if r.err != nil {
-		r.result.Digest = ""
-	}
-	return r.result, r.outcome(ctx)
+	return errAfresh
 }
+
+// handle takes a frame of the sender.
+func (r *receiver) handle(_ *line, h header, body []byte) (last bool, err error) {
+	return r.in.handle(h, body)
+}
+
+// transmit is the receiver's part of the writer. After the final receipt it waits for the word that it arrived: what the
+// sender knows we learn only from that.
+func (r *receiver) transmit(ln *line) error {
+	if err := r.out.run(r.session, ln); err != nil {
+		return err
+	}
+	t := time.NewTimer(byePatience)
+	defer t.Stop()
+	select {
+	case <-r.stop:
+	case <-ln.down:
+	case <-t.C:
+		r.unconfirmed()
+		abort(ln.conn)
+		r.end(nil)
+	}
+	return nil
+}
+
+func (r *receiver) unconfirmed() {
+	r.notes.message("the sender did not confirm the receipt; everything is in place here")
+}
+
+func (r *receiver) offset() int64 { return r.progress.Bytes() }
+
+// patience: when everything is in place and the sender may know it, it is not waited for long.
+func (r *receiver) patience(most time.Duration) time.Duration {
+	if r.out.delivered.Load() {
+		return min(most, lingerPatience)
+	}
+	return most
+}
+
+// lingerPatience is how long a receiver whose receipt went out keeps it for a sender that may not have got it.
+const lingerPatience = 30 * time.Second
 
 // keeps is what becomes of files that are not complete. What does not fit its digest is no use to anybody; a failing
 // disk is not asked for more.
@@ -118,37 +231,6 @@ func (r *receiver) openSink(open func(dir string) (store, error)) error {
 	}
 	r.sink = newFileSink(r, st, dir, single)
 	return nil
-}
-
-// run starts the goroutines and returns when the session has ended.
-func (r *receiver) run(own *helloBody, open func(dir string) (store, error)) {
-	greeted := make(chan terms, 1)
-	in := &intake{r: r}
-	go r.write(own, func() error { return r.out.run(r.session) })
-	go r.read(own, greeted, func(h header, body []byte) (bool, error) {
-		if r.pool == nil {
-			if err := r.start(<-greeted, open); err != nil {
-				return false, err
-			}
-		}
-		return in.handle(h, body)
-	})
-	select {
-	case <-r.stop:
-		return
-	case <-r.out.final:
-	}
-	if r.out.failed != nil {
-		<-r.stop // the writer and the reader agree on what to call it
-		return
-	}
-	// The receipt is out. What the sender knows now we learn only if its word comes back.
-	if !await(r.readerDone, byePatience) {
-		r.notes.message("the sender did not confirm the receipt; everything is in place here")
-		r.abort()
-		<-r.readerDone
-	}
-	r.end(nil)
 }
 
 // start begins the work, once the terms are known. It is called by the reader, before the first frame.
@@ -241,12 +323,10 @@ func (r *receiver) ordered(e *inbound) bool { return e.Kind == entryStream || r.
 
 // again asks for a bad chunk once more.
 func (r *receiver) again(c *chunk) error {
-	if err := r.repairs.ask(c); err != nil {
+	if err := r.repairs.ask(c, r.out); err != nil {
 		return err
 	}
-	b := againBody{ID: c.id, Offset: c.offset, Length: int64(c.n)}
 	r.pool.put(c)
-	r.out.askAgain(b)
 	return nil
 }
 
@@ -296,26 +376,22 @@ func (r *receiver) drain() {
 
 // lost is what an end of the connection means; nil if it is as good as any.
 func (r *receiver) lost(err error) error {
-	unknown := &Error{
-		Kind: KindUnknown, Msg: "everything is in place here, but the connection was lost before the sender could be told",
-		Hint: "compare the digests if it matters", Err: err,
+	if r.out.delivered.Load() {
+		// The sender may have had the receipt and ended well, so this is no failure.
+		r.unconfirmed()
+		return nil
 	}
-	wait := r.stored
-	if r.out.started.Load() {
-		wait = r.out.final
-	} else if !r.all.Load() || r.repairs.close() {
+	if !r.all.Load() || r.repairs.close() {
 		r.drain()
 		return lost("before everything had come", err)
 	}
 	select {
-	case <-wait:
+	case <-r.stored:
 	case <-r.stop:
 		return errOver
 	}
-	if wait == r.stored || r.out.failed != nil {
-		return unknown
+	return &Error{
+		Kind: KindUnknown, Msg: "everything is in place here, but the connection was lost before the sender could be told",
+		Hint: "compare the digests if it matters", Err: err,
 	}
-	// The sender may have had the receipt and ended well, so this is no failure.
-	r.notes.message("the sender did not confirm the receipt; everything is in place here")
-	return nil
 }

@@ -35,7 +35,7 @@ func (s *sender) scout() {
 		if err := s.pass(found{e: e}); err != nil || ask == nil {
 			return err
 		}
-		s.answers.asked(asks)
+		s.answers.asked(ask)
 		s.pending.Add(1)
 		return s.post(parcel{kind: frameAsk, ctl: ask})
 	}}
@@ -74,16 +74,35 @@ type answers struct {
 	sent uint64 // questions sent
 	next uint64 // the first without answer
 	ring []skipBody
+	open []*askBody // those sent and not answered
 }
 
 func newAnswers(most int) *answers {
-	return &answers{wake: make(chan struct{}, 1), next: 1, ring: make([]skipBody, most)}
+	return &answers{wake: make(chan struct{}, 1), next: 1, ring: make([]skipBody, most), open: make([]*askBody, most)}
 }
 
-func (a *answers) asked(number uint64) {
+func (a *answers) asked(b *askBody) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sent = number
+	a.sent = b.Number
+	a.open[b.Number%uint64(len(a.open))] = b
+}
+
+// question is the one with that number, nil if it is answered or was not asked.
+func (a *answers) question(number uint64) *askBody {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if number < a.next || number > a.sent {
+		return nil
+	}
+	return a.open[number%uint64(len(a.open))]
+}
+
+// come is how many answers have.
+func (a *answers) come() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.next - 1
 }
 
 // put takes a frame of the receiver; false if it answers what was not asked.
@@ -95,6 +114,7 @@ func (a *answers) put(b skipBody) bool {
 	}
 	for range b.Count {
 		a.ring[a.next%uint64(len(a.ring))] = b
+		a.open[a.next%uint64(len(a.open))] = nil
 		a.next++
 	}
 	select {

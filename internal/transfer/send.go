@@ -26,21 +26,26 @@ type sender struct {
 	seal    chan parcel // in order, to the sealer
 	out     chan parcel // to the writer
 	backlog *backlog
-	keep    *keep          // nil if what is sent can be read again
-	asked   chan againBody // to the mender
-	asks    int            // the reader's own
-	empty   atomic.Int32   // answers in a row that the receiver has nothing of a large file
-	totals  chan totals    // the count of the sources, once it is done
-	found   chan found     // from the scout to the producer
-	open    chan struct{}  // a token for each question sent whose entry is not
-	answers *answers       // to the scout's questions
-	room    []byte         // the producer's own, to compare files
+	keep    *keep         // nil if what is sent can be read again
+	asked   chan request  // to the mender
+	asks    int           // the reader's own
+	empty   atomic.Int32  // answers in a row that the receiver has nothing of a large file
+	totals  chan totals   // the count of the sources, once it is done
+	found   chan found    // from the scout to the producer
+	open    chan struct{} // a token for each question sent whose entry is not
+	answers *answers      // to the scout's questions
+	room    []byte        // the producer's own, to compare files
 
 	pending atomic.Int64  // parcels between producer and writer
 	idle    chan struct{} // one token: the writer has nothing to do, or there are chunks again
 	sent    atomic.Uint64 // number of the last entry that was sent to its end
 	allSent atomic.Bool   // the end frame is on its way
+	told    uint64        // entries up to this one were reported by an earlier sender of this session
 	bye     chan struct{} // closed when the final receipt has come
+
+	offered   *offerBody // the newest offer sent, the newest entry begun, the newest question: the writer's own
+	latest    uint64
+	askedUpTo uint64
 
 	took   takenBody // the reader's own
 	whole  endBody   // the sealer's, valid once allSent
@@ -51,11 +56,12 @@ type sender struct {
 type parcel struct {
 	e      *outbound
 	c      *chunk
-	head   bool // the entry frame goes first
-	gap    *gap // what follows in the file is not sent
-	tail   bool // the file's end comes last
-	repair bool // c was asked for again
-	extra  bool // not of the manifest's making: from the mender or the sealer
+	head   bool  // the entry frame goes first
+	gap    *gap  // what follows in the file is not sent
+	tail   bool  // the file's end comes last
+	repair bool  // c was asked for again
+	line   *line // on which that was
+	extra  bool  // not of the manifest's making: from the mender or the sealer
 	kind   frameType
 	ctl    body // a control frame on its own
 }
@@ -71,16 +77,36 @@ type parcel struct {
 // A Stdin whose Read hangs is left behind on failure, unless it has a SetReadDeadline.
 func Send(ctx context.Context, conn io.ReadWriteCloser, o SendOptions) (Result, error) {
 	begin := time.Now()
+	for s, ln := newSender(o), lineOf(conn); ; s = s.successor() {
+		if s.hub != nil {
+			s.hub.enter(s.session, ln)
+		}
+		undo := s.heed(ctx)
+		ln = s.converse(ctx, ln)
+		undo()
+		if s.hub != nil {
+			s.hub.leave(s.session)
+		}
+		if ln == nil {
+			s.result.Elapsed = time.Since(begin)
+			return s.result, s.outcome(ctx)
+		}
+		s.notes.message("the receiver was started anew; what is complete there is not sent again")
+	}
+}
+
+func newSender(o SendOptions) *sender {
 	s := &sender{
-		session: newSession(conn), o: o, progress: o.Progress,
-		asked: make(chan againBody, maxRepairs), totals: make(chan totals, 1),
+		session: newSession(nil), o: o, progress: o.Progress,
+		asked: make(chan request, maxRepairs), totals: make(chan totals, 1),
 		idle: make(chan struct{}, 1), bye: make(chan struct{}),
 	}
 	if s.progress == nil {
 		s.progress = new(Progress)
 	}
-	s.notes = notes{onFile: o.OnFile, onMessage: o.OnMessage}
-	s.session.lost, s.mode = s.lost, mode(o.Secure)
+	s.party, s.mode = s, mode(o.Secure)
+	s.notes = &notes{onFile: o.OnFile, onMessage: o.OnMessage, onReconnect: o.OnReconnect}
+	s.retry, s.hub = o.Retry.start(), o.Retry.Hub
 	digest, err := checkDigest(o.Digest)
 	s.result.DigestAlgorithm = digest
 	if err == nil {
@@ -89,65 +115,69 @@ func Send(ctx context.Context, conn io.ReadWriteCloser, o SendOptions) (Result, 
 	if err != nil {
 		s.end(err) // the receiver is to know why
 	}
-	own := ownHello(roleSend, digest, o.Software)
+	s.own = ownHello(roleSend, digest, o.Software)
 	if o.NoResume {
-		own.Features = slices.DeleteFunc(slices.Clone(own.Features), func(f string) bool { return f == featureResume })
+		s.own.Features = slices.DeleteFunc(slices.Clone(s.own.Features), func(f string) bool { return f == featureResume })
 	}
-	own.Verify = o.Verify
-	undo := s.watch(ctx)
 	if o.Links {
-		own.can(featureLinks)
+		s.own.can(featureLinks)
 	}
-	s.run(own)
-	s.part()
-	undo()
-	s.result.Elapsed = time.Since(begin)
-	return s.result, s.outcome(ctx)
+	if s.retry.possible() {
+		s.own.can(featureReconnect)
+	}
+	s.own.Verify = o.Verify
+	return s
 }
 
-// run starts the goroutines and returns when the session has ended.
-func (s *sender) run(own *helloBody) {
-	greeted := make(chan terms, 1)
-	started := make(chan struct{})
-	go s.write(own, func() error {
-		select {
-		case <-started:
-			return s.transmit()
-		case <-s.stop:
-			return errOver
-		}
-	})
-	go s.read(own, greeted, func(h header, body []byte) (bool, error) {
-		select {
-		case <-started:
-			return s.handle(h, body)
-		case <-s.stop:
-			return false, errOver
-		}
-	})
-	s.do(s.count) // the greeting takes a while anyway
-	select {
-	case t := <-greeted:
-		if s.over() {
-			return // there may be nothing to start with
-		}
-		s.start(t)
-		close(started)
-	case <-s.stop:
-		return
-	}
-	select {
-	case <-s.stop:
-		return
-	case <-s.readerDone:
-		if s.over() {
-			return
-		}
-	}
-	close(s.bye)
-	<-s.writerDone
-	s.end(nil)
+// successor sends everything to a receiver that was started anew.
+func (s *sender) successor() *sender {
+	next := newSender(s.o)
+	next.inherit(s.session)
+	next.told = max(s.told, s.backlog.popped())
+	return next
 }
+
+// hello is what to say on the next connection.
+func (s *sender) hello() *helloBody {
+	b := s.introduction()
+	if s.attempt > 0 && s.answers != nil {
+		b.Answered = s.answers.come()
+	}
+	return b
+}
+
+// begin starts the work, or goes on where the receiver is.
+func (s *sender) begin(ln *line) error {
+	if s.over() {
+		return errOver // there may be nothing to start with
+	}
+	if s.backlog == nil {
+		s.meet(ln)
+		s.do(s.count)
+		s.start(ln.terms)
+		return nil
+	}
+	if s.recognises(ln) && ln.terms.same(s.terms) {
+		return nil
+	}
+	only := s.only()
+	if only == nil || !only.stream {
+		return errAfresh
+	}
+	e := &Error{
+		Kind: KindLost, Msg: "the receiver was started anew, and what it had of the stream is gone", tell: true,
+		Hint: "run both pipelines again from the beginning",
+	}
+	if s.allSent.Load() {
+		e.Kind, e.Msg = KindUnknown, "the receiver was started anew after everything was sent, but before the receipt"
+		e.Hint = "see what the other pipeline made of it"
+	}
+	return e
+}
+
+func (s *sender) offset() int64 { return s.progress.Bytes() }
+
+func (s *sender) patience(most time.Duration) time.Duration { return most }
 
 // start begins the work, once the terms are known.
 func (s *sender) start(t terms) {
@@ -213,6 +243,11 @@ func (s *sender) work() {
 
 // lost is what an end of the connection means.
 func (s *sender) lost(err error) error {
+	select {
+	case <-s.bye:
+		return nil // its last frame may have been ours
+	default:
+	}
 	if !s.allSent.Load() {
 		return lost("before everything was sent", err)
 	}
@@ -222,14 +257,14 @@ func (s *sender) lost(err error) error {
 }
 
 // handle takes a frame of the receiver.
-func (s *sender) handle(h header, raw []byte) (last bool, err error) {
+func (s *sender) handle(ln *line, h header, raw []byte) (last bool, err error) {
 	switch h.kind {
 	case frameReceipt:
 		return false, s.receipt(raw)
 	case frameTaken:
 		return false, s.taken(raw)
 	case frameAgain:
-		return false, s.again(raw)
+		return false, s.again(ln, raw)
 	case frameSkip:
 		return false, s.skipped(raw)
 	case frameHave:
@@ -258,7 +293,9 @@ func (s *sender) receipt(raw []byte) error {
 		}
 		s.result.add(f, e.Kept)
 		s.progress.files.Store(int64(s.result.Files))
-		s.notes.file(f)
+		if e.ID > s.told { // not before the receiver was started anew
+			s.notes.file(f)
+		}
 	}
 	return nil
 }
@@ -279,14 +316,14 @@ func (s *sender) taken(raw []byte) error {
 // maxAsks is how many chunks a receiver may ask for again, all in all.
 const maxAsks = 1024
 
-func (s *sender) again(raw []byte) error {
+func (s *sender) again(ln *line, raw []byte) error {
 	var b againBody
 	if err := parseBody(frameAgain, raw, &b); err != nil {
 		return err
 	}
 	if s.asks++; s.asks <= maxAsks {
 		select {
-		case s.asked <- b:
+		case s.asked <- request{b, ln}:
 			return nil
 		default:
 		}
@@ -313,6 +350,7 @@ func (s *sender) done(raw []byte) error {
 		}
 	}
 	s.result.Digest = b.Digest
+	close(s.bye)
 	return nil
 }
 

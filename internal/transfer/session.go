@@ -11,37 +11,88 @@ import (
 // How long to wait for the peer when there is nothing more to be done than to part well.
 const (
 	tellPatience = 10 * time.Second       // to get our failure into the connection
+	quitPatience = time.Second            // the same, when the caller wants to be gone
 	partPatience = 2 * time.Second        // then for the peer to have read it and closed
 	byePatience  = 10 * time.Second       // after the final receipt, for the word that it arrived
 	pipePatience = 200 * time.Millisecond // for a caller's Read or Write to return before it is left behind
 )
 
-// session is what both ends have in common: a connection with one reader and one writer goroutine, the first failure,
-// and a way to part. stop closes when it is over, well (err is nil) or not; every wait in this package is also for stop.
+// session is what both ends have in common: the first failure, a way to part, and one connection after another, each with
+// one reader and one writer goroutine (line.go). stop closes when the session is over, well (err is nil) or not; every
+// wait in this package is also for stop.
 type session struct {
-	conn   io.ReadWriteCloser
-	mode   byte // of the prelude
-	frames *frameReader
-	lost   func(error) error // what an end of the connection means now; nil: all is well
-	notes  notes
+	notes   *notes
+	party   party
+	mode    byte // of the prelude
+	retry   retry
+	hub     *Hub       // of a listening end
+	own     *helloBody // what is the same on every connection
+	self    sessionID  // how the other end knows this session again
+	other   sessionID  // how we know the other end's; the reader's
+	attempt uint64     // connections before this one
 
 	once  sync.Once
 	stop  chan struct{}
 	err   error          // valid once stop is closed
-	works sync.WaitGroup // every goroutine but one stuck in a caller's Reader or Writer
+	works sync.WaitGroup // every goroutine but those of a line, and one stuck in a caller's Reader or Writer
 
-	greeted    chan struct{} // closed when the peer's greeting has been read
-	spoken     bool          // it was sound enough: the peer understands a fail frame; valid once greeted is closed
-	readerDone chan struct{} // closed when the reader has ended
-	writerDone chan struct{} // closed when the writer has ended
-	writeErr   error         // valid once writerDone is closed
+	mu   sync.Mutex
+	conn io.ReadWriteCloser // of the line that is up, or was last
+	line *line              // that is up; nil between two
+}
+
+// party is the one of the two ends that a session is about.
+type party interface {
+	// hello is what to say on the next connection.
+	hello() *helloBody
+	// begin is told what both hellos came to: the first time it starts the work; on later connections it goes on. It
+	// is called by the line's reader.
+	begin(ln *line) error
+	// handle takes a frame; for a data frame it must read the payload. last says that nothing follows.
+	handle(ln *line, h header, body []byte) (last bool, err error)
+	// transmit writes what this end has to say until that is all.
+	transmit(ln *line) error
+	// lost says what an end of the connection means, if there will be no other; nil: all is well.
+	lost(err error) error
+	// offset is how far the work has got, bytes.
+	offset() int64
+	// patience is how long to wait for the other end to come back, given the user's limit.
+	patience(most time.Duration) time.Duration
 }
 
 func newSession(conn io.ReadWriteCloser) *session {
-	return &session{
-		conn: conn, mode: modePlain, frames: newFrameReader(conn), stop: make(chan struct{}),
-		greeted: make(chan struct{}), readerDone: make(chan struct{}), writerDone: make(chan struct{}),
+	return &session{conn: conn, mode: modePlain, stop: make(chan struct{}), self: newSessionID()}
+}
+
+// errAfresh ends a session whose peer knows nothing of it, and is there: another session, on the same line, begins with what
+// is durable.
+var errAfresh = errors.New("the other end was started anew")
+
+// introduction is our hello as far as it is the same for both ends.
+func (s *session) introduction() *helloBody {
+	b, self, other := *s.own, s.self, s.other
+	b.Session, b.Attempt = self[:], s.attempt
+	if other != (sessionID{}) {
+		b.Peer = other[:]
 	}
+	return &b
+}
+
+// meet remembers who the other end is, on the first connection.
+func (s *session) meet(ln *line) {
+	s.other = ln.peer.session()
+	if s.hub != nil {
+		s.hub.join(s)
+	}
+}
+
+// recognises tells whether the other end goes on with this session.
+func (s *session) recognises(ln *line) bool { return ln.peer.knows(s.self, s.other) }
+
+// inherit makes s the one that goes on where an earlier session ended with errAfresh.
+func (s *session) inherit(from *session) {
+	s.self, s.attempt = from.self, from.attempt
+	s.retry = from.retry
 }
 
 // end ends the session; the first call decides with what.
@@ -65,156 +116,93 @@ func (s *session) over() bool {
 // do runs f in a goroutine of the session.
 func (s *session) do(f func()) { s.works.Go(f) }
 
-// abort closes the connection without a drain, where it can.
-func (s *session) abort() {
-	if a, ok := s.conn.(interface{ Abort() error }); ok {
-		_ = a.Abort() // it is being given up
-		return
-	}
-	_ = s.conn.Close()
-}
-
-// read is the reader goroutine: greet, then hand each frame to handle until it says that the last one came. For a data
-// frame handle must read the payload.
-func (s *session) read(own *helloBody, greeted chan<- terms, handle func(header, []byte) (last bool, err error)) {
-	defer close(s.readerDone)
-	t, err := s.greet(own)
-	close(s.greeted)
-	if err == nil {
-		greeted <- t
-		err = s.readFrames(handle)
-	}
-	if err == nil {
-		return
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		if err = s.lost(err); err == nil {
-			return
-		}
-	}
-	s.end(err)
-	// The peer may be deep in a Write. Let it get to our last frame.
-	_, _ = io.Copy(io.Discard, s.conn)
-}
-
-func (s *session) readFrames(handle func(header, []byte) (bool, error)) error {
-	for !s.over() {
-		h, body, err := s.frames.next()
-		if err != nil {
-			return err
-		}
-		if h.kind == frameFail {
-			var b failBody
-			if err := parseBody(h.kind, body, &b); err != nil {
-				return err
-			}
-			return b.remote()
-		}
-		if last, err := handle(h, body); last || err != nil {
-			return err
-		}
-	}
-	return errOver
-}
-
 // errOver leaves a goroutine whose session has ended; it never decides how.
 var errOver = &Error{Kind: KindInternal, Msg: "the session is over"}
 
-func (s *session) greet(own *helloBody) (t terms, err error) {
-	var p [preludeLen]byte
-	if err := s.frames.raw(p[:]); err != nil {
-		return t, err
-	}
-	if err := checkPrelude(p[:], s.mode); err != nil {
-		return t, err
-	}
-	s.spoken = true
-	h, body, err := s.frames.next()
-	if err != nil {
-		return t, err
-	}
-	var peer helloBody
-	switch h.kind {
-	case frameHello:
-		err = parseBody(h.kind, body, &peer)
-	case frameFail:
-		var b failBody
-		if err = parseBody(h.kind, body, &b); err == nil {
-			err = b.remote()
+// converse runs the session over ln, and over other connections after it, until it is over. If it ends with errAfresh the
+// line that is returned is up, for another session to go on with.
+func (s *session) converse(ctx context.Context, ln *line) *line {
+	for ; ; s.attempt++ {
+		s.put(ln)
+		ln.run(s)
+		select {
+		case <-s.stop:
+			if errors.Is(s.err, errAfresh) {
+				ln.release()
+				s.works.Wait()
+				return ln
+			}
+			s.part(ln)
+			return nil
+		case <-ln.down:
 		}
-	default:
-		err = damaged("%v frame before the hello", h.kind)
+		ln.close()
+		s.put(nil)
+		if s.hub != nil {
+			s.hub.touch()
+		}
+		next, err := s.next(ctx, ln)
+		if next == nil {
+			s.end(err)
+			s.works.Wait()
+			return nil
+		}
+		ln = next
 	}
-	if err != nil {
-		return t, err
-	}
-	if t, err = agree(own, &peer); err != nil {
-		return t, err
-	}
-	s.frames.chunk = t.chunk
-	return t, nil
 }
 
-// write is the writer goroutine: our greeting, then what run writes, then, if this end failed, why.
-func (s *session) write(own *helloBody, run func() error) {
-	defer close(s.writerDone)
-	first, err := appendFrame(preludeOf(s.mode), frameHello, own)
-	if err != nil {
-		s.end(err)
-		return
+// put makes ln the line that is up.
+func (s *session) put(ln *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.line = ln; ln != nil {
+		s.conn = ln.conn
 	}
-	if _, err = s.conn.Write(first); err == nil {
-		err = run()
-	}
-	if err == nil || errors.Is(err, errOver) {
-		err = s.tell()
-	}
-	if err == nil {
-		return
-	}
-	s.writeErr = err
-	var e *Error
-	if errors.As(err, &e) {
-		s.end(err)
-		return
-	}
-	// The peer may have said why before it closed: the reader's word is better than ours.
-	select {
-	case <-s.readerDone:
-	case <-s.stop:
-	case <-time.After(partPatience):
-	}
-	s.end(s.lost(err))
 }
 
-// tell sends our own failure to the peer, if that is how the session ended.
-func (s *session) tell() error {
-	if !s.over() {
-		return nil
-	}
-	e := s.ours()
-	if e == nil || !await(s.greeted, tellPatience) || !s.spoken {
-		return nil
-	}
-	frame, err := appendFrame(nil, frameFail, failOf(e))
-	if err != nil {
-		return err
-	}
-	_, err = s.conn.Write(frame)
-	return err
+// up is the line that is up, nil if none is.
+func (s *session) up() *line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.line
 }
 
-// ours is the failure if this end made it and the connection still stands.
+// abort closes the connection without a drain, where it can.
+func (s *session) abort() {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	abort(conn)
+}
+
+func abort(conn io.ReadWriteCloser) {
+	if a, ok := conn.(interface{ Abort() error }); ok {
+		_ = a.Abort() // it is being given up
+		return
+	}
+	_ = conn.Close()
+}
+
+// ours is the failure if this end made it and the other is to know; an end that is called off says no more than that.
 func (s *session) ours() *Error {
 	var e *Error
-	if s.err == nil || !errors.As(s.err, &e) || e.Remote || e.Kind == KindLost || e.Kind == KindUnknown {
+	switch {
+	case s.err == nil:
+		return nil
+	case !errors.As(s.err, &e):
+		return &Error{Kind: KindLost, Msg: "it was called off", Hint: "run the same command again at both ends"}
+	case e.Remote || (e.Kind == KindLost || e.Kind == KindUnknown) && !e.tell:
 		return nil
 	}
 	return e
 }
 
-// watch ends the session when ctx does. The returned function undoes it.
+// heed ends the session when ctx does. The returned function undoes it.
+func (s *session) heed(ctx context.Context) func() bool {
+	return context.AfterFunc(ctx, func() { s.end(context.Cause(ctx)) })
+}
+
+// watch is heed for a session without lines: it closes the connection.
 func (s *session) watch(ctx context.Context) func() bool {
 	return context.AfterFunc(ctx, func() {
 		s.end(context.Cause(ctx))
@@ -232,21 +220,27 @@ func (s *session) outcome(ctx context.Context) error {
 }
 
 // part waits for everything to come to rest after stop has closed, and closes the connection unless all went well.
-func (s *session) part() {
-	switch {
+func (s *session) part(ln *line) {
+	var e *Error
+	switch calledOff := s.err != nil && !errors.As(s.err, &e); {
 	case s.err == nil:
-	case s.ours() != nil:
-		await(s.writerDone, tellPatience)
-		if await(s.readerDone, partPatience) {
-			s.abort() // the peer has gone: there is nobody to drain to
-		} else {
-			_ = s.conn.Close() // the failure itself matters more
+	case s.ours() == nil:
+		abort(ln.conn)
+	case calledOff:
+		if await(ln.writerDone, quitPatience) {
+			await(ln.readerDone, partPatience)
 		}
+		abort(ln.conn)
 	default:
-		s.abort()
+		await(ln.writerDone, tellPatience)
+		if await(ln.readerDone, partPatience) {
+			abort(ln.conn) // the peer has gone: there is nobody to drain to
+		} else {
+			_ = ln.conn.Close() // the failure itself matters more
+		}
 	}
-	<-s.readerDone
-	<-s.writerDone
+	<-ln.readerDone
+	<-ln.writerDone
 	s.works.Wait()
 }
 
@@ -264,9 +258,10 @@ func await(done <-chan struct{}, d time.Duration) bool {
 
 // notes are the caller's callbacks, one call at a time.
 type notes struct {
-	mu        sync.Mutex
-	onFile    func(FileDone)
-	onMessage func(string)
+	mu          sync.Mutex
+	onFile      func(FileDone)
+	onMessage   func(string)
+	onReconnect func(Reconnecting)
 }
 
 func (n *notes) file(f FileDone) {
@@ -282,5 +277,13 @@ func (n *notes) message(line string) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.onMessage(line)
+	}
+}
+
+func (n *notes) reconnecting(r Reconnecting) {
+	if n.onReconnect != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.onReconnect(r)
 	}
 }

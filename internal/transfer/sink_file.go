@@ -142,13 +142,27 @@ func (s *fileSink) name(e *inbound) string {
 	return e.Name
 }
 
-// openPart opens the part file for the entry, with what there is in it.
-func (s *fileSink) openPart(e *inbound) error {
-	var p *part
-	err := s.alone(e, partName(s.name(e)), func() (err error) {
+func (s *fileSink) openAlone(e *inbound) (p *part, err error) {
+	err = s.alone(e, partName(s.name(e)), func() (err error) {
 		p, err = openPart(s.st, e.dir, s.name(e), s.r.o.Overwrite)
 		return err
 	})
+	return p, err
+}
+
+// openPart opens the part file for the entry, with what there is in it.
+func (s *fileSink) openPart(e *inbound) error {
+	p, err := s.openAlone(e)
+	if hub := s.r.hub; errors.Is(err, errBusy) && hub != nil {
+		// Perhaps a sender that was killed and came back as another.
+		tick := s.r.stillAtIt()
+		for end := time.Now().Add(busyPatience); errors.Is(err, errBusy) && time.Now().Before(end) && !tick(); {
+			if !hub.makeWay(s.r.session, aliveEvery) {
+				break
+			}
+			p, err = s.openAlone(e)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -335,13 +335,14 @@ func TestQuestionsUnread(t *testing.T) {
 	stop := make(chan struct{})
 	close(stop)
 	n := 0
-	for o.skip(skipBody{First: uint64(n + 1), Count: 1, Answer: uint8(n % 2)}, stop) {
+	for o.waitSkip(stop) {
+		o.skip(skipBody{First: uint64(n + 1), Count: 1, Answer: uint8(n % 2)})
 		n++
 	}
 	if n != maxSkips {
 		t.Errorf("%d answers wait", n)
 	}
-	if _, _, err := o.collect(nil); err != nil || !o.skip(skipBody{First: 1, Count: 1}, stop) {
+	if _, _, err := o.collect(nil); err != nil || !o.waitSkip(stop) {
 		t.Errorf("no room after they went: %v", err)
 	}
 }

@@ -127,7 +127,8 @@ type outbound struct {
 	digest *fileDigest // the sealer's own
 	gap    *gap        // likewise: not closed yet
 	unsent int64       // bytes that were not sent; set before the end is
-	answer *answer     // of a file of several chunks
+	sent   sentState
+	answer *answer // of a file of several chunks
 }
 
 // changed tells whether a file is not what it was when it was opened: the open file f, or what its path leads to now.

@@ -109,9 +109,19 @@ const (
 	packLimit = 64 << 10  // longest payload that is copied to be gathered
 )
 
-// transmit is the sender's part of the writer: parcels until the final receipt.
-func (s *sender) transmit() error {
-	w := &packer{s: s, buf: make([]byte, 0, packSize)}
+// transmit is the sender's part of the writer: what the receiver has not read of what was sent before, then parcels until
+// the final receipt.
+func (s *sender) transmit(ln *line) error {
+	w := &packer{s: s, ln: ln, buf: make([]byte, 0, packSize)}
+	if s.offered != nil || s.askedUpTo > 0 {
+		at := position{} // nothing has come
+		if ln.peer.Position != nil {
+			at = *ln.peer.Position
+		}
+		if err := s.rewind(w, at); err != nil {
+			return err
+		}
+	}
 	for {
 		var p parcel
 		select {
@@ -126,11 +136,13 @@ func (s *sender) transmit() error {
 			select {
 			case p = <-s.out:
 			case <-s.bye:
-				// It cannot change our outcome any more.
 				if f, err := appendFrame(nil, frameBye, &byeBody{}); err == nil {
-					_, _ = s.conn.Write(f)
+					_, _ = ln.Write(f) // it cannot change our outcome any more
 				}
+				s.end(nil)
 				return nil
+			case <-ln.down:
+				return ln.err
 			case <-s.stop:
 				return errOver
 			}
@@ -141,14 +153,24 @@ func (s *sender) transmit() error {
 		if err := w.add(p); err != nil {
 			return err
 		}
+		if s.o.Retry.LineLimit > 0 && ln.wrote >= s.o.Retry.LineLimit && s.mayRenew(ln) {
+			return w.renew()
+		}
 	}
 }
 
-// packer gathers small frames, files back to back, into one Write; a large chunk is a Write of its own.
+// mayRenew tells whether both ends can make another connection.
+func (s *sender) mayRenew(ln *line) bool { return s.retry.possible() && ln.terms.reconnect }
+
+// packer gathers small frames, files back to back, into one Write; a large chunk is a Write of its own. What a parcel is
+// about counts as sent even if the connection fails meanwhile: on the next one the receiver says what it has read.
 type packer struct {
-	s   *sender
-	buf []byte
-	run holeBody // gathered, not yet in buf
+	s     *sender
+	ln    *line
+	buf   []byte
+	run   holeBody // gathered, not yet in buf
+	spare *chunk   // for what is read again
+	err   error    // of the connection
 }
 
 func (w *packer) add(p parcel) (err error) {
@@ -159,21 +181,23 @@ func (w *packer) add(p parcel) (err error) {
 		}
 	}
 	if p.ctl != nil {
-		if p.kind == frameEnd {
-			s.allSent.Store(true)
-		}
-		if w.buf, err = appendFrame(w.buf, p.kind, p.ctl); err != nil {
+		s.note(p)
+		if err := w.control(p.kind, p.ctl); err != nil {
 			return err
 		}
 	}
 	if p.head {
 		s.progress.setName(p.e.path)
-		if w.buf, err = appendFrame(w.buf, frameEntry, &p.e.entryBody); err != nil {
+		s.latest = p.e.ID
+		if err := w.control(frameEntry, &p.e.entryBody); err != nil {
 			return err
 		}
 	}
+	if p.gap != nil {
+		p.e.sent.gap, p.e.sent.offset = gap{from: p.gap.from, to: p.gap.to}, p.gap.to
+	}
 	if p.c != nil {
-		if err := w.chunk(p.c, p.repair); err != nil {
+		if err := w.chunk(p); err != nil {
 			return err
 		}
 	}
@@ -181,7 +205,7 @@ func (w *packer) add(p parcel) (err error) {
 		if err := w.endHole(); err != nil {
 			return err
 		}
-		if w.buf, err = appendFrame(w.buf, frameFileEnd, &p.e.end); err != nil {
+		if err := w.control(frameFileEnd, &p.e.end); err != nil {
 			return err
 		}
 	}
@@ -189,6 +213,7 @@ func (w *packer) add(p parcel) (err error) {
 		<-s.open
 	}
 	if p.e != nil && (p.tail || p.ctl != nil) {
+		p.e.sent.all = true
 		s.sent.Store(p.e.ID)
 	}
 	if !p.extra {
@@ -197,28 +222,48 @@ func (w *packer) add(p parcel) (err error) {
 	if len(w.buf) > packSize-packLimit {
 		return w.flush()
 	}
-	return nil
+	return w.err
 }
 
-func (w *packer) chunk(c *chunk, repair bool) error {
-	s := w.s
-	if s.keep != nil && !repair {
+// note remembers what control frames have been sent.
+func (s *sender) note(p parcel) {
+	switch b := p.ctl.(type) {
+	case *offerBody:
+		s.offered = b
+	case *askBody:
+		s.askedUpTo = b.Number
+	case *endBody:
+		s.allSent.Store(true)
+	}
+	if p.e != nil {
+		s.latest = p.e.ID
+	}
+}
+
+// control gathers a control frame.
+func (w *packer) control(kind frameType, b body) (err error) {
+	if w.buf, err = appendFrame(w.buf, kind, b); err == nil && len(w.buf) > packSize-packLimit {
+		_ = w.flush() // w.err has it
+	}
+	return err
+}
+
+func (w *packer) chunk(p parcel) (err error) {
+	s, c := w.s, p.c
+	if s.keep != nil && !p.repair {
 		s.keep.add(c)
 	}
+	if !p.repair {
+		p.e.sent.offset = c.end()
+	}
 	switch {
+	case p.repair && p.line != w.ln: // it is asked for anew, if it is still wanted
 	case c.hole:
-		if err := w.packHole(c); err != nil {
-			return err
-		}
+		err = w.packHole(c)
 	case c.n <= packLimit:
-		w.buf = append(w.buf, c.frame(repair)...)
+		w.buf = append(w.buf, c.frame(p.repair)...)
 	default:
-		if err := w.flush(); err != nil {
-			return err
-		}
-		if _, err := s.conn.Write(c.frame(repair)); err != nil {
-			return err
-		}
+		_ = w.write(c.frame(p.repair)) // w.err has it
 	}
 	switch {
 	case c.home != nil:
@@ -228,17 +273,37 @@ func (w *packer) chunk(c *chunk, repair bool) error {
 	default:
 		s.pool.put(c)
 	}
-	return nil
+	return err
+}
+
+// write flushes and writes a frame.
+func (w *packer) write(b []byte) error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	_, w.err = w.ln.Write(b)
+	return w.err
 }
 
 func (w *packer) flush() error {
 	if err := w.endHole(); err != nil {
 		return err
 	}
-	if len(w.buf) == 0 {
-		return nil
+	if w.err == nil && len(w.buf) > 0 {
+		_, w.err = w.ln.Write(w.buf)
 	}
-	_, err := w.s.conn.Write(w.buf)
 	w.buf = w.buf[:0]
-	return err
+	return w.err
+}
+
+// renew ends the connection in good order.
+func (w *packer) renew() error {
+	if err := w.control(frameRenew, &renewBody{}); err != nil {
+		return err
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	w.ln.lose(errPlanned)
+	return errPlanned
 }
