@@ -82,7 +82,7 @@ func (c *Conn) changed() {
 	r := c.p.Ready()
 	was := c.ready
 	c.ready = r
-	if code, ok := c.p.PeerError(); ok && !c.endpoint.cfg.IgnorePeerErrors {
+	if code, ok := c.p.PeerError(); ok && !c.cfg.IgnorePeerErrors {
 		c.peerError = &PeerError{Code: code}
 	}
 	risen := c.source.set(c.events())

@@ -35,3 +35,6 @@ const MaxGraves = maxGraves
 func NewRegion(f *os.File, at, size int64, block int) io.Reader {
 	return &region{file: f, at: at, left: size, block: block}
 }
+
+// Over returns c with what is set in o in its place.
+func (c Config) Over(o Config) Config { return c.over(o) }

@@ -29,6 +29,7 @@ func (c Config) over(o Config) Config {
 	take(&c.Backlog, o.Backlog)
 	take(&c.ReadBuffer, o.ReadBuffer)
 	take(&c.WriteBuffer, o.WriteBuffer)
+	take(&c.IgnorePeerErrors, o.IgnorePeerErrors)
 	if o.NewController != nil {
 		c.NewController = o.NewController
 	}
@@ -98,5 +99,5 @@ func (c *Conn) Configure(o Config) error {
 func sameUntilConnected(a, b Config) bool {
 	return a.Type == b.Type && a.Window == b.Window && a.SendBuffer == b.SendBuffer && a.ReceiveBuffer == b.ReceiveBuffer &&
 		a.FlowWindow == b.FlowWindow && a.ConnectTimeout == b.ConnectTimeout &&
-		a.PeerTimeout == b.PeerTimeout && a.Backlog == b.Backlog && a.UserPackets == b.UserPackets
+		a.PeerTimeout == b.PeerTimeout && a.IgnorePeerErrors == b.IgnorePeerErrors && a.Backlog == b.Backlog && a.UserPackets == b.UserPackets
 }

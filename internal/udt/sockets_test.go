@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -255,30 +256,31 @@ func TestOptionsByTime(t *testing.T) {
 		set                udt.Config
 		onBound, onConnect udt.Code
 	}{
-		"nothing":        {udt.Config{}, ok, ok},
-		"MSS":            {udt.Config{MSS: 1400}, udt.EBOUNDSOCK, udt.EBOUNDSOCK},
-		"same MSS":       {udt.Config{MSS: udt.DefaultMSS}, ok, ok},
-		"ReadBuffer":     {udt.Config{ReadBuffer: 1 << 20}, udt.EBOUNDSOCK, udt.EBOUNDSOCK},
-		"WriteBuffer":    {udt.Config{WriteBuffer: 1 << 20}, udt.EBOUNDSOCK, udt.EBOUNDSOCK},
-		"Window":         {udt.Config{Window: 1 << 20}, ok, udt.ECONNSOCK},
-		"same Window":    {udt.Config{Window: udt.DefaultWindow}, ok, ok},
-		"SendBuffer":     {udt.Config{SendBuffer: 1 << 20}, ok, udt.ECONNSOCK},
-		"ReceiveBuffer":  {udt.Config{ReceiveBuffer: 1 << 20}, ok, udt.ECONNSOCK},
-		"FlowWindow":     {udt.Config{FlowWindow: 64}, ok, udt.ECONNSOCK},
-		"NewController":  {udt.Config{NewController: controller}, ok, udt.ECONNSOCK},
-		"Trace":          {udt.Config{Trace: func(string) {}}, ok, udt.ECONNSOCK},
-		"ConnectTimeout": {udt.Config{ConnectTimeout: time.Second}, ok, udt.ECONNSOCK},
-		"PeerTimeout":    {udt.Config{PeerTimeout: time.Second}, ok, udt.ECONNSOCK},
-		"UserPackets":    {udt.Config{UserPackets: 3}, ok, udt.ECONNSOCK},
-		"bad queue":      {udt.Config{UserPackets: -1}, udt.EINVPARAM, udt.EINVPARAM},
-		"Backlog":        {udt.Config{Backlog: 3}, ok, udt.ECONNSOCK},
-		"same Type":      {udt.Config{Type: udt.Stream}, ok, ok},
-		"bad Type":       {udt.Config{Type: 7}, udt.EINVPARAM, udt.EINVPARAM},
-		"Linger":         {udt.Config{Linger: time.Second}, ok, ok},
-		"MaxBandwidth":   {udt.Config{MaxBandwidth: 1e6}, ok, ok},
-		"bad":            {udt.Config{Window: 1}, udt.EINVPARAM, udt.EINVPARAM},
-		"bad flight":     {udt.Config{FlowWindow: -1}, udt.EINVPARAM, udt.EINVPARAM},
-		"bad buffer":     {udt.Config{SendBuffer: 1}, udt.EINVPARAM, udt.EINVPARAM},
+		"nothing":          {udt.Config{}, ok, ok},
+		"MSS":              {udt.Config{MSS: 1400}, udt.EBOUNDSOCK, udt.EBOUNDSOCK},
+		"same MSS":         {udt.Config{MSS: udt.DefaultMSS}, ok, ok},
+		"ReadBuffer":       {udt.Config{ReadBuffer: 1 << 20}, udt.EBOUNDSOCK, udt.EBOUNDSOCK},
+		"WriteBuffer":      {udt.Config{WriteBuffer: 1 << 20}, udt.EBOUNDSOCK, udt.EBOUNDSOCK},
+		"Window":           {udt.Config{Window: 1 << 20}, ok, udt.ECONNSOCK},
+		"same Window":      {udt.Config{Window: udt.DefaultWindow}, ok, ok},
+		"SendBuffer":       {udt.Config{SendBuffer: 1 << 20}, ok, udt.ECONNSOCK},
+		"ReceiveBuffer":    {udt.Config{ReceiveBuffer: 1 << 20}, ok, udt.ECONNSOCK},
+		"FlowWindow":       {udt.Config{FlowWindow: 64}, ok, udt.ECONNSOCK},
+		"NewController":    {udt.Config{NewController: controller}, ok, udt.ECONNSOCK},
+		"Trace":            {udt.Config{Trace: func(string) {}}, ok, udt.ECONNSOCK},
+		"ConnectTimeout":   {udt.Config{ConnectTimeout: time.Second}, ok, udt.ECONNSOCK},
+		"PeerTimeout":      {udt.Config{PeerTimeout: time.Second}, ok, udt.ECONNSOCK},
+		"UserPackets":      {udt.Config{UserPackets: 3}, ok, udt.ECONNSOCK},
+		"IgnorePeerErrors": {udt.Config{IgnorePeerErrors: true}, ok, udt.ECONNSOCK},
+		"bad queue":        {udt.Config{UserPackets: -1}, udt.EINVPARAM, udt.EINVPARAM},
+		"Backlog":          {udt.Config{Backlog: 3}, ok, udt.ECONNSOCK},
+		"same Type":        {udt.Config{Type: udt.Stream}, ok, ok},
+		"bad Type":         {udt.Config{Type: 7}, udt.EINVPARAM, udt.EINVPARAM},
+		"Linger":           {udt.Config{Linger: time.Second}, ok, ok},
+		"MaxBandwidth":     {udt.Config{MaxBandwidth: 1e6}, ok, ok},
+		"bad":              {udt.Config{Window: 1}, udt.EINVPARAM, udt.EINVPARAM},
+		"bad flight":       {udt.Config{FlowWindow: -1}, udt.EINVPARAM, udt.EINVPARAM},
+		"bad buffer":       {udt.Config{SendBuffer: 1}, udt.EINVPARAM, udt.EINVPARAM},
 	} {
 		t.Run(name, func(t *testing.T) {
 			connected(t, simConfig{}, func(t *testing.T, s *sim, client, server *udt.Conn) {
@@ -322,6 +324,32 @@ func TestOptionsByTime(t *testing.T) {
 	}
 }
 
+// No option is passed over where options are given for one connection.
+func TestEveryOptionIsTaken(t *testing.T) {
+	for i := range reflect.TypeFor[udt.Config]().NumField() {
+		field := reflect.TypeFor[udt.Config]().Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		var o udt.Config
+		switch v := reflect.ValueOf(&o).Elem().Field(i); v.Kind() {
+		case reflect.Bool:
+			v.SetBool(true)
+		case reflect.Float64:
+			v.SetFloat(7)
+		case reflect.Func:
+			v.Set(reflect.MakeFunc(v.Type(), func([]reflect.Value) []reflect.Value { return nil }))
+		case reflect.Uint32:
+			v.SetUint(7)
+		default:
+			v.SetInt(7)
+		}
+		if taken := reflect.ValueOf(udt.Config{}.Over(o)).Field(i); taken.IsZero() {
+			t.Errorf("%s is passed over", field.Name)
+		}
+	}
+}
+
 // sameOptions compares all but the functions, which Config.Config leaves out.
 func sameOptions(a, b udt.Config) bool {
 	list := func(c udt.Config) []any {
@@ -330,7 +358,7 @@ func sameOptions(a, b udt.Config) bool {
 		}
 		return []any{
 			c.Type, c.MSS, c.Window, c.SendBuffer, c.ReceiveBuffer, c.FlowWindow, c.MaxBandwidth, c.ConnectTimeout,
-			c.PeerTimeout, c.Linger, c.UserPackets, c.Backlog, c.ReadBuffer, c.WriteBuffer,
+			c.PeerTimeout, c.IgnorePeerErrors, c.Linger, c.UserPackets, c.Backlog, c.ReadBuffer, c.WriteBuffer,
 		}
 	}
 	return list(a) != nil && slices.Equal(list(a), list(b))
