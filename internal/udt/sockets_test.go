@@ -520,3 +520,25 @@ func TestMessagesAndStreamsShareAPort(t *testing.T) {
 		wantError(t, err, udt.EDGRAMILL)
 	})
 }
+
+// What can be done at once, without a Poller.
+func TestEvents(t *testing.T) {
+	connected(t, simConfig{client: smallWindow, server: smallWindow}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
+		want := func(what string, c *udt.Conn, want udt.Events) {
+			t.Helper()
+			if got := c.Events(); got != want {
+				t.Errorf("%s: %#x, want %#x", what, got, want)
+			}
+		}
+		want("idle", client, udt.PollOut)
+		fillUp(t, client)
+		want("full", client, 0)
+		want("its peer", server, udt.PollIn|udt.PollOut)
+		go client.Close()
+		discard(server)
+		want("closed by the peer", server, udt.PollIn|udt.PollOut|udt.PollErr)
+		if udt.PollIn != 1 || udt.PollOut != 4 || udt.PollErr != 8 {
+			t.Error("events are not numbered as libudt's")
+		}
+	})
+}

@@ -52,6 +52,11 @@ func (c *Conn) State() State {
 	return CONNECTED
 }
 
+// Events returns what can be done at once, as a Poller would tell it
+// (UDT_EVENT). With PollErr go PollIn and PollOut, where libudt has its bit for
+// broken sockets alone.
+func (c *Conn) Events() Events { return Events(c.source.level.Load()) }
+
 // State returns the listener's stage of life.
 func (l *Listener) State() State {
 	switch {
