@@ -40,7 +40,7 @@ interop: ## only the tests against the C++ library, with a matrix of what ran; f
 		$(GO) test -shuffle=on -count=1 -timeout 30m -v -run Interop $(PKG)
 
 # How often the matrix repeats each run that has faults on the way: 200 and more in all.
-INTEROP_RUNS ?= 13
+INTEROP_RUNS ?= 5
 
 .PHONY: lint
 lint: bin/golangci-lint bin/govulncheck ## formatting, vet, golangci-lint with the import and clock rules, govulncheck
