@@ -103,12 +103,15 @@ func (b *bench) kill(ctx context.Context, victim string, r *promise.Run, i int, 
 }
 
 func (p *place) killAndRunAgain(ctx context.Context, victim string, when moment, t *tally) error {
-	// The survivor need not wait long: nobody comes back to this run.
-	first, err := p.start(ctx, 1, []string{"--timeout", "1s"})
+	// The survivor need not wait: nobody comes back to this run.
+	first, err := p.start(ctx, 1, []string{"--timeout", "1s", "--retry-for", "0"})
 	if err != nil {
 		return err
 	}
 	first.await(when)
+	if victim == "sender" {
+		first.recv.await(func() bool { return first.recv.met }) // or it would wait for another sender
+	}
 	if victim != "sender" {
 		first.recv.kill()
 	}

@@ -25,6 +25,7 @@ type process struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when what follows changes
 	address string        // it listens at
+	met     bool          // it has a connection
 	bytes   int64         // its progress
 	resumed int64         // bytes kept from an earlier run, in the end
 	said    []string      // the last lines but for progress
@@ -94,6 +95,8 @@ func (p *process) read(r io.Reader) {
 		switch {
 		case known && e.Event == "listening":
 			p.address = e.Address
+		case known && e.Event == "connected":
+			p.met = true
 		case known && e.Event == "progress":
 			p.bytes = e.Bytes
 		case known && e.Event == "end":
