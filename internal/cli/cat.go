@@ -62,13 +62,13 @@ func runCat(ctx context.Context, a *app, o *catOptions, args []string) error {
 		return err
 	}
 	a.out.info("cat is plain: no encryption, no digest")
-	l, err := a.connect(ctx, &o.commonOptions, ep)
+	l, _, _, err := a.connect(ctx, &o.commonOptions, ep)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	a.connected(l)
-	m := &meter{link: l}
+	m := newMeter(l)
 	stopReport := a.report(l, "", payload{in: true, out: true}, func() sample { return sample{bytes: m.moved(), total: -1, totalFiles: -1} })
 	growPipe(a.env.Stdin)
 	growPipe(a.env.Stdout)

@@ -69,7 +69,7 @@ func TestCatBreaks(t *testing.T) {
 	here, there := n.memLinks()
 	in, feed := io.Pipe()
 	defer feed.Close()
-	j := &joint{m: &meter{link: here}, stdin: in, stdout: io.Discard}
+	j := &joint{m: newMeter(here), stdin: in, stdout: io.Discard}
 	if err := there.Abort(); err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +85,12 @@ func TestCatLocalFaults(t *testing.T) {
 	go func() { _, _ = there.Write([]byte("x")) }()
 	in, feed := io.Pipe()
 	defer feed.Close()
-	err := (&joint{m: &meter{link: here}, stdin: in, stdout: brokenPipe{}}).run(t.Context())
+	err := (&joint{m: newMeter(here), stdin: in, stdout: brokenPipe{}}).run(t.Context())
 	if v := judge(err); v.status != exitLocalIO {
 		t.Errorf("broken standard output: %v, status %d", err, v.status)
 	}
 	here, _ = n.memLinks()
-	err = (&joint{m: &meter{link: here}, stdin: badReader{}, stdout: io.Discard}).run(t.Context())
+	err = (&joint{m: newMeter(here), stdin: badReader{}, stdout: io.Discard}).run(t.Context())
 	if v := judge(err); v.status != exitLocalIO {
 		t.Errorf("broken standard input: %v, status %d", err, v.status)
 	}

@@ -87,6 +87,7 @@ func runServe(ctx context.Context, a *app, o *sendOptions, args []string) error 
 		return err
 	}
 	o.drain = true // the watchdog sees what is acknowledged, so a client may be slow
+	o.retryFor = 0 // the exchange has no way to go on
 	c := &transferCommand{o: &o.commonOptions, ep: ep, verb: "sent", caution: compatCaution}
 	c.armed = func(m *meter, p *transfer.Progress) bool {
 		return p.Total() < 0 || p.Bytes() < p.Total() || m.Unacknowledged() > 0
@@ -120,6 +121,7 @@ func runFetch(ctx context.Context, a *app, o *recvOptions, args []string) error 
 	if stdout {
 		growPipe(a.env.Stdout)
 	}
+	o.retryFor = 0 // the exchange has no way to go on
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, verb: "received", caution: compatCaution}
 	c.armed = func(_ *meter, p *transfer.Progress) bool {
 		total := p.Total()

@@ -181,7 +181,7 @@ func TestAcknowledgedIsProgress(t *testing.T) {
 		const d = 20 * time.Second
 		l := &memLink{}
 		l.unacknowledged.Store(10)
-		m := &meter{link: l}
+		m := newMeter(l)
 		ctx, stop := watchProgress(t.Context(), d, m.progress, func() bool { return true }, l.Silence)
 		defer stop()
 		for range 10 {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -15,16 +17,64 @@ import (
 	"github.com/udtcp/udtcp/internal/transfer/secure"
 )
 
-// connect gives the one connection of a command that wants one: dialled, or the first that comes in.
-func (a *app) connect(ctx context.Context, o *commonOptions, ep endpoint) (link, error) {
+// connect gives the first connection of a command that wants one peer, dialled or the first that comes in, and how others
+// are to be had if it is lost. stop ends that.
+func (a *app) connect(ctx context.Context, o *commonOptions, ep endpoint) (l link, retry transfer.Retry, stop func(), err error) {
 	if !ep.listen {
-		return a.dial(ctx, o, ep.remote)
+		retry = transfer.Retry{For: o.retryFor, Connect: func(ctx context.Context) (io.ReadWriteCloser, error) {
+			l, err := a.dial(ctx, o, ep.remote)
+			if err != nil {
+				return nil, err
+			}
+			return newMeter(l), nil
+		}}
+		l, err = a.dial(ctx, o, ep.remote)
+		return l, retry, func() {}, err
 	}
 	lis, err := a.listen(o, ep.local)
 	if err != nil {
-		return nil, err
+		return nil, retry, nil, err
 	}
-	return a.accept(ctx, lis) // and no other: nobody is to be kept waiting for a turn that will not come
+	d, err := a.openDoor(lis)
+	if err != nil {
+		return nil, retry, nil, err
+	}
+	if l, err = d.next(ctx); err != nil || o.retryFor == 0 {
+		d.close() // nobody else is to be kept waiting for a turn that will not come
+		return l, retry, func() {}, err
+	}
+	hub := transfer.NewHub(!o.insecure)
+	return l, transfer.Retry{For: o.retryFor, Hub: hub}, a.welcomeBack(ctx, d, hub), nil
+}
+
+// maxGreetings is how many connections may be about to say what they are.
+const maxGreetings = 16
+
+// welcomeBack hands connections that come in to the session in hub that they continue; others are refused in words.
+func (a *app) welcomeBack(ctx context.Context, d *door, hub *transfer.Hub) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		slots := make(chan struct{}, maxGreetings)
+		for {
+			l, err := d.next(ctx)
+			if err != nil {
+				return
+			}
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				if _, err := hub.Take(ctx, newMeter(l), false); err != nil {
+					a.out.detail("%s: %v", l.RemoteAddr(), err)
+				}
+			})
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+		d.close()
+	}
 }
 
 // dial tries every address of remote in turn, all within --connect-timeout. In a rendezvous, where both ends have to agree,

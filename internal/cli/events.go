@@ -34,6 +34,12 @@ type fileEvent struct {
 	Peer         string `json:"peer,omitempty"`
 }
 
+type reconnectEvent struct {
+	Reason string `json:"reason"`
+	Offset int64  `json:"offset"` // payload verified so far
+	Peer   string `json:"peer,omitempty"`
+}
+
 type progressEvent struct {
 	Bytes      int64   `json:"bytes"`
 	Total      *int64  `json:"total"` // null while it is not known

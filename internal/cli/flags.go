@@ -58,7 +58,6 @@ func addCommonFlags(cmd *cobra.Command, o *commonOptions) {
 	f.BoolVar(&o.rendezvous, "rendezvous", false, "both ends dial, each from the port that the other one dials: needs --bind :PORT")
 	f.Var(newDurationValue(&o.connectTimeout, "10s"), "connect-timeout", "the longest to wait for a connection; with --rendezvous 30s unless given")
 	f.Var(newDurationValue(&o.timeout, "30s"), "timeout", "give up after so long without any progress; 0 is never")
-	f.Var(newDurationValue(&o.retryFor, "0"), "retry-for", "reconnect for so long; this version cannot yet, only 0 is taken")
 	f.Var(&rateValue{n: &o.bwlimit}, "bwlimit", "the most to send, bytes a second (50M, 1.5Gi) or bits (800Mbit)")
 	f.Var(&o.cc, "cc", "congestion control: bbr, native (UDT's own) or fixed:RATE")
 	f.IntVar(&o.mss, "mss", 1500, "UDT packet size in `BYTES`, IP and UDP headers included")
@@ -93,8 +92,6 @@ func (o *commonOptions) check() error {
 		return usageError("--interval must be 10ms or more")
 	case o.connectTimeout <= 0:
 		return usageError("--connect-timeout must be more than 0")
-	case o.retryFor != 0:
-		return usageError("--retry-for: reconnecting is not available in this version; only 0 is taken")
 	case o.mss < minMSS || o.mss > maxMSS:
 		return usageError("--mss must be from %d to %d", minMSS, maxMSS)
 	case o.window < minWindow || o.window > maxWindow:

@@ -156,6 +156,8 @@ type memPipe struct {
 	gone     bool      // the reader has closed
 	broken   bool      // either has aborted
 	readBy   time.Time // deadline
+	left     int       // bytes until it breaks, and twin with it
+	twin     *memPipe  // nil: it does not
 }
 
 var errMemLost = errors.New("link broken")
@@ -214,6 +216,13 @@ func (p *memPipe) Write(b []byte) (int, error) {
 		}
 		if room := p.capacity - len(p.buf); room > 0 {
 			k := min(room, len(b)-n)
+			if p.twin != nil {
+				k = min(k, p.left)
+				if p.left -= k; p.left == 0 {
+					p.broken = true
+					go p.twin.set(func() { p.twin.broken = true })
+				}
+			}
 			p.buf = append(p.buf, b[n:n+k]...)
 			n += k
 			p.cond.Broadcast()
@@ -222,6 +231,11 @@ func (p *memPipe) Write(b []byte) (int, error) {
 		p.cond.Wait()
 	}
 	return n, nil
+}
+
+// breakAfter breaks the link, both ways, when this end has written n bytes more; they still arrive.
+func (l *memLink) breakAfter(n int) {
+	l.out.set(func() { l.out.left, l.out.twin = n, l.in })
 }
 
 type memLink struct {

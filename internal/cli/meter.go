@@ -7,11 +7,42 @@ import (
 	"time"
 )
 
-// meter counts what crosses a link, for the watchdog.
+// meter is a link of a run; it counts what crosses it, for the watchdog.
 type meter struct {
 	link
-	in, out atomic.Int64
+	*flow
 }
+
+// flow is what all links of a run carry, one after another.
+type flow struct {
+	in, out atomic.Int64
+	parted  atomic.Bool // the last link is lost and there is no other yet
+	mu      sync.Mutex
+	now     link // the newest
+}
+
+func newMeter(l link) *meter { return &meter{l, &flow{now: l}} }
+
+// join makes m the newest link of f. Nobody uses m yet.
+func (f *flow) join(m *meter) {
+	m.flow = f
+	f.mu.Lock()
+	f.now = m.link
+	f.mu.Unlock()
+	f.parted.Store(false)
+}
+
+// newest is the link that is in use, or was last.
+func (f *flow) newest() link {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
+}
+
+func (m *meter) Stats(clear bool) stats       { return m.newest().Stats(clear) }
+func (m *meter) Silence() time.Duration       { return m.newest().Silence() }
+func (m *meter) Unacknowledged() int          { return m.newest().Unacknowledged() }
+func (m *meter) SocketBuffers() socketBuffers { return m.newest().SocketBuffers() }
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.link.Read(p)

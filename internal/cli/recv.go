@@ -55,7 +55,7 @@ udtcp recv --compat sendfile HOST /srv/disk.img -o disk.img    from UDT4's 'send
 		"`PATH` to write to: a directory (existing or ending in /), a file, - for standard output")
 	f.BoolVar(&o.overwrite, "overwrite", false, "replace existing files, each in one step")
 	f.Var(newSizeValue(&o.maxSize, ""), "max-size", "refuse more than this in all")
-	addFileFlags(cmd, &o.fileOptions)
+	addFileFlags(cmd, &o.fileOptions, &o.retryFor)
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(f, &o.commonOptions, "with --listen: serve any number of senders until a signal")
 	addChosenThere(cmd)
@@ -115,10 +115,11 @@ func runRecv(ctx context.Context, a *app, o *recvOptions, preserve bool, args []
 	}
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, trust: &o.trust, verb: "received"}
 	ro.Secure = !o.insecure
-	c.run = func(ctx context.Context, m *meter, h hooks) (transfer.Result, error) {
+	c.run = func(ctx context.Context, _ *meter, h hooks) (transfer.Result, error) {
 		ro := ro
 		ro.Progress, ro.OnFile, ro.OnMessage = h.progress, h.onFile, h.onMessage
-		return transfer.Recv(ctx, m, ro)
+		ro.Retry, ro.OnReconnect = h.retry, h.onReconnect
+		return transfer.Recv(ctx, h.conn, ro)
 	}
 	return c.start(ctx, a)
 }

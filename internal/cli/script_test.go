@@ -117,6 +117,7 @@ func launch(ts *testscript.TestScript, args []string) *scriptProcess {
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_CONFIG_HOME", "UDTCP_IDENTITY", "UDTCP_PEER"} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
+	p.cmd.Env = append(p.cmd.Env, "UDTCP_RETRY_FOR=0") // what is lost is to be lost at once, unless the script says more
 	for _, name := range inherited {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,7 @@ type fileOptions struct {
 	checksum, links      bool
 }
 
-func addFileFlags(cmd *cobra.Command, o *fileOptions) {
+func addFileFlags(cmd *cobra.Command, o *fileOptions, retryFor *time.Duration) {
 	f := cmd.Flags()
 	o.digest = digestValue(transfer.BLAKE3)
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "accepted; directories are always sent with all they hold")
@@ -35,6 +36,7 @@ func addFileFlags(cmd *cobra.Command, o *fileOptions) {
 	f.BoolVar(&o.noPreserve, "no-preserve", false, "do not keep them")
 	f.BoolVarP(&o.checksum, "checksum", "c", false, "compare digests, not size and time, to tell what is there already")
 	f.BoolVar(&o.links, "links", false, "keep symbolic links that stay inside the directory sent; needed at both ends")
+	f.Var(newDurationValue(retryFor, "5m"), "retry-for", "how long to reconnect and go on when the connection is lost; 0 is never")
 	f.BoolVar(&o.noResume, "no-resume", false, "start over: use nothing that an earlier attempt left")
 	f.BoolVar(&o.verify, "verify", false, "read what an earlier attempt left before going on with it")
 	f.Var(&o.digest, "digest", "digest to print: blake3 or sha256")
@@ -121,7 +123,7 @@ udtcp send --listen :7000 disk.img          the receiver dials: udtcp recv HOST:
 udtcp send --rendezvous --bind :9000 HOST:9000 disk.img    both dial: udtcp recv --rendezvous --bind :9000 THIS:9000
 udtcp send -k --listen --compat sendfile disk.img    UDT4's 'recvfile HOST 9000 disk.img COPY' fetches it`, transferStatuses)
 	addChooseFlags(cmd, &o.chooseOptions)
-	addFileFlags(cmd, &o.fileOptions)
+	addFileFlags(cmd, &o.fileOptions, &o.retryFor)
 	addCommonFlags(cmd, &o.commonOptions)
 	addKeepOpen(cmd.Flags(), &o.commonOptions, "with --listen: serve any number of receivers until a signal")
 	a.command(cmd, &o.commonOptions, func() bool { return false }, func(ctx context.Context, args []string) error {
@@ -181,10 +183,11 @@ func runSend(ctx context.Context, a *app, o *sendOptions, preserve bool, args []
 	}
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{in: stdin}, trust: &o.trust, verb: "sent"}
 	so.Secure = !o.insecure
-	c.run = func(ctx context.Context, m *meter, h hooks) (transfer.Result, error) {
+	c.run = func(ctx context.Context, _ *meter, h hooks) (transfer.Result, error) {
 		so := so
 		so.Progress, so.OnFile, so.OnMessage = h.progress, h.onFile, h.onMessage
-		return transfer.Send(ctx, m, so)
+		so.Retry, so.OnReconnect = h.retry, h.onReconnect
+		return transfer.Send(ctx, h.conn, so)
 	}
 	return c.start(ctx, a)
 }

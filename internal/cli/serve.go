@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"syscall"
+
+	"github.com/udtcp/udtcp/internal/transfer"
 )
 
 // defaultSessions is how many peers -k serves at once. More wait in the listener's backlog.
@@ -82,7 +84,7 @@ var errDraining = errors.New("draining")
 
 // serve hands every peer that comes to handle, most of them side by side, until the first signal. Then it takes no more,
 // lets those that are there finish, and returns nil. handle reports each peer's outcome itself.
-func (a *app) serve(ctx context.Context, lis listener, most int, handle func(ctx context.Context, l link)) error {
+func (a *app) serve(ctx context.Context, lis listener, hub *transfer.Hub, most int, handle func(ctx context.Context, l link)) error {
 	d, err := a.openDoor(lis)
 	if err != nil {
 		return err
@@ -116,6 +118,9 @@ func (a *app) serve(ctx context.Context, lis listener, most int, handle func(ctx
 		err = nil
 	}
 	d.close()
+	if hub != nil {
+		hub.Close()
+	}
 	stop(nil)
 	watch.Wait()
 	sessions.Wait()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 
@@ -13,6 +14,10 @@ type hooks struct {
 	progress  *transfer.Progress
 	onFile    func(transfer.FileDone)
 	onMessage func(string)
+
+	conn        io.ReadWriteCloser // the first link, as transfer wants it
+	retry       transfer.Retry
+	onReconnect func(transfer.Reconnecting)
 }
 
 // exchange is one call of transfer.Send, transfer.Recv or their like for UDT4's exchange.
@@ -43,11 +48,13 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 		}
 	}
 	if !c.o.keepOpen {
-		l, err := a.connect(ctx, c.o, c.ep)
+		l, retry, stop, err := a.connect(ctx, c.o, c.ep)
 		if err != nil {
 			return err
 		}
-		a.outcome, err = c.session(ctx, a, l, "")
+		defer stop()
+		m := newMeter(l)
+		a.outcome, err = c.session(ctx, a, m, m, retry, "")
 		return err
 	}
 	lis, err := a.listen(c.o, c.ep.local)
@@ -55,9 +62,23 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 		return err
 	}
 	var mu sync.Mutex
-	return a.serve(ctx, lis, c.o.maxSessions, func(ctx context.Context, l link) {
+	hub := transfer.NewHub(!c.o.insecure)
+	return a.serve(ctx, lis, hub, c.o.maxSessions, func(ctx context.Context, l link) {
 		peer := l.RemoteAddr().String()
-		out, err := c.session(ctx, a, l, peer)
+		m := newMeter(l)
+		var conn io.ReadWriteCloser = m
+		var retry transfer.Retry
+		if c.o.retryFor > 0 {
+			var err error
+			if conn, err = hub.Take(ctx, m, true); err != nil {
+				a.out.detail("%s: %v", peer, err)
+			}
+			if conn == nil {
+				return // it went on with a session, or was of no use
+			}
+			retry = transfer.Retry{For: c.o.retryFor, Hub: hub}
+		}
+		out, err := c.session(ctx, a, m, conn, retry, peer)
 		v := judge(err)
 		if v.status != exitOK {
 			a.out.fail(verdict{message: peer + ": " + v.message, hint: v.hint})
@@ -69,10 +90,11 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 	})
 }
 
-// session runs one transfer over l and closes it. peer is set where several are served side by side.
-func (c *transferCommand) session(ctx context.Context, a *app, l link, peer string) (outcome, error) {
+// session runs one transfer over conn, which is m or what has become of it, and over other links as they are found, and
+// closes the last. peer is set where several are served side by side.
+func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io.ReadWriteCloser, retry transfer.Retry, peer string) (outcome, error) {
 	began := time.Now()
-	a.connected(l)
+	a.connected(m.link)
 	who := ""
 	if peer != "" {
 		who = peer + ": "
@@ -91,10 +113,27 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 			a.events.emit("file", fileEvent{Name: f.Name, Size: f.Size, Digest: f.Digest, ResumedBytes: f.Resumed, Peer: peer})
 		},
 		onMessage: func(line string) { a.out.warn("%s%s", who, line) },
+
+		conn: conn, retry: retry,
+		onReconnect: func(r transfer.Reconnecting) {
+			m.parted.Store(true)
+			if r.For > 0 {
+				a.out.info("%sconnection lost after %s: %s; trying for %s to reconnect", who, formatSize(r.Offset), r.Reason, formatSeconds(r.For))
+			}
+			a.events.emit("reconnect", reconnectEvent{Reason: r.Reason, Offset: r.Offset, Peer: peer})
+		},
 	}
-	m := &meter{link: l}
-	ctx, stopWatch := watchProgress(ctx, c.o.timeout, m.progress, func() bool { return c.mustMove(m, h.progress) }, l.Silence)
-	stopReport := a.report(l, peer, c.carries, func() sample {
+	h.retry.Found = func(conn io.ReadWriteCloser) {
+		next, ok := conn.(*meter)
+		if !ok {
+			return
+		}
+		m.join(next)
+		a.connected(next.link)
+		a.out.info("%sconnected again, going on", who)
+	}
+	ctx, stopWatch := watchProgress(ctx, c.o.timeout, m.progress, func() bool { return !m.parted.Load() && c.mustMove(m, h.progress) }, m.Silence)
+	stopReport := a.report(m, peer, c.carries, func() sample {
 		return sample{
 			bytes: h.progress.Bytes(), total: h.progress.Total(),
 			files: h.progress.Files(), totalFiles: h.progress.TotalFiles(), name: h.progress.Name(),
@@ -106,6 +145,7 @@ func (c *transferCommand) session(ctx context.Context, a *app, l link, peer stri
 	}
 	stopReport()
 	stopWatch()
+	l := m.newest()
 	st := l.Stats(false)
 	a.closeBuffers(l, &st)
 	out := outcome{

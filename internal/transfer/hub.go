@@ -16,7 +16,8 @@ type Hub struct {
 	mu      sync.Mutex
 	live    map[sessionID]*session // by the identity of the end that dials
 	early   map[*session]bool      // those that do not know it yet
-	changed chan struct{}          // closed, and replaced, when a session leaves or loses its connection
+	closed  bool
+	changed chan struct{} // closed, and replaced, when a session leaves or loses its connection
 }
 
 // NewHub makes a Hub without sessions.
@@ -168,6 +169,24 @@ func (h *Hub) leave(s *session) {
 	}
 	h.mu.Unlock()
 	h.touch()
+}
+
+// Close says that no connection will come any more: sessions that wait for one end, others go on.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, s := range h.live {
+		if s.up() == nil {
+			s.end(lost("and this end takes no more connections", nil))
+		}
+	}
+}
+
+func (h *Hub) isClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
 }
 
 // touch wakes those in makeWay.

@@ -33,8 +33,9 @@ type retry struct {
 	connect  Connector     // nil: it does not
 	limit    time.Duration // how long it is tried
 	arrivals chan *line    // of a listening end, from its hub; nil elsewhere
-	since    time.Time     // when the connection was lost that is sought anew
-	failures int           // connections in a row that came to nothing
+	found    func(io.ReadWriteCloser)
+	since    time.Time // when the connection was lost that is sought anew
+	failures int       // connections in a row that came to nothing
 }
 
 // Retry says how a transfer outlives its connection. The zero value: it does not.
@@ -42,12 +43,15 @@ type Retry struct {
 	For     time.Duration // how long another connection is sought when one is lost
 	Connect Connector     // of an end that dials
 	Hub     *Hub          // of an end that listens: connections come from there
+	// Found is told of each further connection, as Connect gave it or as it was handed to Hub.Take, before it is used. It
+	// may be nil.
+	Found func(conn io.ReadWriteCloser)
 	// LineLimit is how many bytes this end sends over one connection before it goes on over another; 0 is no limit.
 	LineLimit int64
 }
 
 func (o *Retry) start() retry {
-	r := retry{connect: o.Connect, limit: o.For}
+	r := retry{connect: o.Connect, limit: o.For, found: o.Found}
 	if o.Hub != nil {
 		r.arrivals = make(chan *line, 1)
 	}
@@ -66,7 +70,7 @@ const (
 // next waits for the connection after ln. Without one the error says what that means; with neither the session is over.
 func (s *session) next(ctx context.Context, ln *line) (*line, error) {
 	r := &s.retry
-	if !r.possible() {
+	if !r.possible() || s.hub != nil && s.hub.isClosed() {
 		return nil, s.party.lost(ln.err)
 	}
 	select {
@@ -91,6 +95,9 @@ func (s *session) next(ctx context.Context, ln *line) (*line, error) {
 	for r.pause(within) {
 		next, err := r.take(within)
 		if err == nil {
+			if r.found != nil {
+				r.found(next.conn)
+			}
 			return next, nil
 		}
 		var e *Error

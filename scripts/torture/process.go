@@ -39,7 +39,7 @@ func (b *bench) launch(ctx context.Context, stdin, stdout string, args []string)
 	p.cmd = exec.CommandContext(ctx, b.udtcp, args...)
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGQUIT) } // shows where it hangs
 	p.cmd.WaitDelay = 5 * time.Second
-	p.cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+filepath.Join(b.work, "config"))
+	p.cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+filepath.Join(b.work, "config"), "UDTCP_RETRY_FOR=0")
 	var files []*os.File
 	open := func(name string, flags int) (*os.File, error) {
 		f, err := os.OpenFile(name, flags, 0o644)
