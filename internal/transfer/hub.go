@@ -144,8 +144,13 @@ func (h *Hub) enter(s *session, ln *line) {
 	h.early[s] = true
 }
 
-// errReplaced is the end of a line whose peer has made another.
-var errReplaced = errors.New("the other end has made a new connection")
+var (
+	// errReplaced is the end of a line whose peer has made another.
+	errReplaced = errors.New("the other end has made a new connection")
+	// errWanted and errClosedHub are why a session does not wait for its next line any longer.
+	errWanted    = errors.New("another transfer wants the same file")
+	errClosedHub = errors.New("this end takes no more connections")
+)
 
 // join enters a session under the identity of its peer.
 func (h *Hub) join(s *session) {
@@ -178,7 +183,7 @@ func (h *Hub) Close() {
 	h.closed = true
 	for _, s := range h.live {
 		if s.up() == nil {
-			s.end(lost("and this end takes no more connections", nil))
+			go s.giveUp(errClosedHub)
 		}
 	}
 }
@@ -209,7 +214,7 @@ func (h *Hub) makeWay(s *session, d time.Duration) bool {
 		}
 		others++
 		if other.up() == nil {
-			other.end(lost("and another transfer wants the same file", nil))
+			go other.giveUp(errWanted) // once what came is written
 		}
 	}
 	h.mu.Unlock()

@@ -156,6 +156,7 @@ func (r *receiver) begin(ln *line) error {
 			Hint: "run both again from the beginning",
 		}
 	}
+	r.drain() // the sender is going to be told how much is here
 	return errAfresh
 }
 

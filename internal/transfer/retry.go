@@ -113,6 +113,9 @@ func (s *session) next(ctx context.Context, ln *line) (*line, error) {
 	return nil, s.party.lost(ln.err)
 }
 
+// giveUp ends a session that waits for its next line, with what that means.
+func (s *session) giveUp(why error) { s.end(s.party.lost(why)) }
+
 func (s *session) announce(ln *line) {
 	a := Reconnecting{Reason: reason(ln.err), Offset: s.party.offset()}
 	switch {
