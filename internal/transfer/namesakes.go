@@ -117,7 +117,7 @@ func swapCase(name string) string {
 }
 
 // alone calls make to put something under a name, unless the name is one here with another of this transfer. at is where
-// what was made stands: under its name or a temporary one.
+// what was made stands: under its name or a temporary one. If that shows only afterwards the caller has to undo it.
 func (s *fileSink) alone(e *inbound, at string, make func() error) (err error) {
 	name := s.name(e)
 	if !s.names.watches(e.dir, name) {
@@ -138,16 +138,28 @@ func (s *fileSink) alone(e *inbound, at string, make func() error) (err error) {
 			err = closeErr
 		}
 	}()
+	if err := s.namesake(e, d, name); err != nil {
+		return err
+	}
+	err = make()
+	// Meanwhile the other may have got from its temporary name to its own.
+	if other, ok := s.names.find(e.dir, d, partName(name)); ok && err != nil {
+		return &namesakeError{other}
+	}
+	if err := s.namesake(e, d, name); err != nil {
+		return err
+	}
+	if err == nil {
+		s.names.add(e.dir, d, at, name)
+	}
+	return err
+}
+
+// namesake is the error of an entry whose name leads to another of this transfer.
+func (s *fileSink) namesake(e *inbound, d folder, name string) error {
 	if other, ok := s.names.find(e.dir, d, name); ok && (e.Kind != entryDir || other != name) {
 		return &namesakeError{other}
 	}
-	if err := make(); err != nil {
-		if other, ok := s.names.find(e.dir, d, partName(name)); ok {
-			return &namesakeError{other}
-		}
-		return err
-	}
-	s.names.add(e.dir, d, at, name)
 	return nil
 }
 

@@ -147,6 +147,9 @@ func (s *fileSink) openAlone(e *inbound) (p *part, err error) {
 		p, err = openPart(s.st, e.dir, s.name(e), s.r.o.Overwrite)
 		return err
 	})
+	if err != nil && p != nil {
+		return nil, errors.Join(err, p.discard())
+	}
 	return p, err
 }
 
