@@ -77,12 +77,12 @@ func TestCutLarge(t *testing.T) {
 			t.Errorf("%d bytes, %v, %v", len(b), err, names(t, dst))
 		}
 
-		var out bytes.Buffer
+		var out output
 		w = newWire(1 << 16)
 		w.a.out.cutAt = at
 		o = move(t, w, SendOptions{Paths: []string{"-"}, Stdin: bytes.NewReader(content)}, RecvOptions{Stdout: &out})
 		o.badly(t, KindLost, KindLost)
-		if !bytes.HasPrefix(content, out.Bytes()) {
+		if !bytes.HasPrefix(content, out.got()) {
 			t.Error("the output is no prefix of the input")
 		}
 	}

@@ -121,18 +121,16 @@ func (e *longEnd) Close() error {
 	return nil
 }
 
-// TestNoRoundTripPerFile moves many small files over a long link, in simulated time, so that only waiting counts: they
+// TestTortureRoundTrips moves many small files over a long link, in simulated time, so that only waiting counts: they
 // take hardly longer than their bytes, and a second run hardly longer than a few round trips.
-func TestNoRoundTripPerFile(t *testing.T) {
+func TestTortureRoundTrips(t *testing.T) {
 	const (
 		size = 10_000
 		rate = 200e6 / 8
 		rtt  = 100 * time.Millisecond
 	)
-	files := 20_000
-	if testing.Short() {
-		files = 2_000
-	}
+	torture := newTorture(t, "small files over a long link, no round trip each", "FILES", 4_000)
+	files := torture.Cases
 	src, dst := filepath.Join(t.TempDir(), "top"), t.TempDir()
 	content := randomBytes(1, size)
 	for i := range files {
@@ -169,13 +167,14 @@ func TestNoRoundTripPerFile(t *testing.T) {
 	bytesAlone := time.Duration(float64(files*size) / rate * 1e9)
 	_, took, _ := run()
 	t.Logf("%d files: %v, %.2f times what their bytes take", files, took, took.Seconds()/bytesAlone.Seconds())
+	torture.Runs.Add(2)
 	if most := bytesAlone*12/10 + 5*rtt; took > most {
-		t.Errorf("%d files took %v, more than %v", files, took, most)
+		torture.failed("%d files took %v, more than %v", files, took, most)
 	}
 	o, took, sent := run()
 	t.Logf("again: %v, %d bytes sent", took, sent)
 	// The questions and the entries, some 100 bytes a file, and a round trip for as many files as may be without receipt.
 	if most := time.Duration(float64(200*files)/rate*1e9) + time.Duration(5+files/outstanding)*rtt; took > most || o.got.Kept != files {
-		t.Errorf("again: %v, more than %v; %d kept", took, most, o.got.Kept)
+		torture.failed("again: %v, more than %v; %d kept", took, most, o.got.Kept)
 	}
 }

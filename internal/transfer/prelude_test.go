@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 )
 
 // prelude is what a plain end begins with.
@@ -22,12 +23,14 @@ func TestModesDoNotMix(t *testing.T) {
 				dst = filepath.Dir(dst)
 			}
 			so.Secure = secureSender
-			w := newWire(1 << 16)
-			o := move(t, w, so, RecvOptions{Dir: dst, Secure: !secureSender})
-			o.badly(t, KindAuth, KindAuth)
-			if w.a.out.moved > 1000 {
-				t.Errorf("%d bytes were sent", w.a.out.moved)
-			}
+			synctest.Test(t, func(t *testing.T) { // both take their time to part
+				w := newWire(1 << 16)
+				o := move(t, w, so, RecvOptions{Dir: dst, Secure: !secureSender})
+				o.badly(t, KindAuth, KindAuth)
+				if w.a.out.moved > 1000 {
+					t.Errorf("%d bytes were sent", w.a.out.moved)
+				}
+			})
 			if entries, err := os.ReadDir(dst); old && (err != nil || len(entries) != 0) || !old && err == nil {
 				t.Errorf("%s has %v, %v", dst, entries, err)
 			}

@@ -104,9 +104,11 @@ func (p *patch) closeAll() {
 	}
 }
 
-// TestReconnect cuts the connection at hundreds of places, again and again, in either direction, whoever dials: a file, a
-// tree and a pipe arrive whole, and both ends are content.
-func TestReconnect(t *testing.T) {
+// TestTortureReconnect cuts the connection at hundreds of places, again and again, in either direction, whoever dials: a
+// file, a tree and a pipe arrive whole, and both ends are content.
+func TestTortureReconnect(t *testing.T) {
+	const perSeed = 8
+	run := newTorture(t, "connections cut again and again", "RECONNECTS", 10*perSeed)
 	src := t.TempDir()
 	put(t, filepath.Join(src, "file"), randomBytes(1, 3*minChunk+77))
 	for i := range 40 {
@@ -115,12 +117,9 @@ func TestReconnect(t *testing.T) {
 	put(t, filepath.Join(src, "tree", "2", "large"), randomBytes(2, 2*minChunk+5))
 	put(t, filepath.Join(src, "tree", "empty"), nil)
 	stream := randomBytes(3, 3*minChunk+99)
-	rounds := 40
-	if testing.Short() {
-		rounds = 8
-	}
 	cuts := 0
-	for seed := range uint64(rounds) {
+	for round := range uint64((run.Cases + perSeed - 1) / perSeed) {
+		seed := run.Seed + round
 		for _, what := range []string{"file", "tree", "pipe", "file to pipe"} {
 			for _, senderDials := range []bool{true, false} {
 				name := fmt.Sprintf("%s, seed %d, sender dials %v", what, seed, senderDials)
@@ -136,6 +135,7 @@ func TestReconnect(t *testing.T) {
 					so.Paths = []string{filepath.Join(src, "file")}
 					ro = RecvOptions{Stdout: &out}
 				}
+				run.Runs.Add(1)
 				synctest.Test(t, func(t *testing.T) {
 					o, p := reconnecting(t, senderDials, so, ro, func(n int, w *wire) {
 						if n == 12 {
@@ -171,11 +171,13 @@ func TestReconnect(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d cuts, seeds 0 to %d", cuts, rounds-1)
+	t.Logf("%d cuts", cuts)
 }
 
-// TestReconnectEverywhere cuts the first connection after every byte of a small transfer, in either direction.
-func TestReconnectEverywhere(t *testing.T) {
+// TestTortureReconnectEverywhere cuts the first connection after every byte of a small transfer, or as many as there is
+// time for, in either direction.
+func TestTortureReconnectEverywhere(t *testing.T) {
+	run := newTorture(t, "connection cut after a byte, and made again", "EVERYWHERE", 400)
 	src := t.TempDir()
 	put(t, filepath.Join(src, "top", "a"), []byte("hello"))
 	put(t, filepath.Join(src, "top", "d", "b"), nil)
@@ -183,15 +185,15 @@ func TestReconnectEverywhere(t *testing.T) {
 	whole := newWire(1 << 16)
 	o := move(t, whole, so, RecvOptions{Dir: t.TempDir(), Preserve: true})
 	o.well(t)
-	step := int64(1)
-	if testing.Short() {
-		step = 13
-	}
+	step := (whole.a.out.moved+whole.b.out.moved)/int64(run.Cases) + 1
+	run.Cases = 0
 	for dir, l := range map[string]func(w *wire) *wireLane{
 		"to the receiver": func(w *wire) *wireLane { return w.a.out }, "to the sender": func(w *wire) *wireLane { return w.b.out },
 	} {
 		for at := int64(0); at <= l(whole).moved; at += step {
 			dst := t.TempDir()
+			run.Cases++
+			run.Runs.Add(1)
 			synctest.Test(t, func(t *testing.T) {
 				o, p := reconnecting(t, true, so, RecvOptions{Dir: dst, Preserve: true}, func(n int, w *wire) {
 					if n == 0 {
@@ -301,7 +303,7 @@ func TestReceiverAnew(t *testing.T) {
 	put(t, filepath.Join(src, "large"), randomBytes(1, 6*minChunk))
 	for _, pipe := range []bool{false, true} {
 		dst := t.TempDir()
-		var out, out2 bytes.Buffer
+		var out, out2 output
 		so, ro, ro2 := SendOptions{Paths: []string{src}}, RecvOptions{Dir: dst}, RecvOptions{Dir: dst}
 		if pipe {
 			so.Paths, so.Stdin = []string{"-"}, bytes.NewReader(randomBytes(1, 6*minChunk))
@@ -341,7 +343,7 @@ func TestReceiverAnew(t *testing.T) {
 			if pipe {
 				wantKind(t, err, KindLost)
 				wantKind(t, gotErr, KindLost)
-				if out2.Len() > 0 {
+				if len(out2.got()) > 0 {
 					t.Error("the second receiver got something")
 				}
 				return

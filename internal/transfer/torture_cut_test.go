@@ -102,7 +102,7 @@ func cutPipe(ctx context.Context, run *torture, w *wire) error {
 	run.Runs.Add(2)
 	input := randomBytes(7, 2*minChunk+3)
 	pipe := func(w *wire) (o promise.Outcome, sendErr, recvErr error) {
-		var out bytes.Buffer
+		var out output
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, sendErr = Send(ctx, w.a, SendOptions{Paths: []string{"-"}, Stdin: bytes.NewReader(input)})
@@ -114,7 +114,7 @@ func cutPipe(ctx context.Context, run *torture, w *wire) error {
 		})
 		wg.Wait()
 		return promise.Outcome{
-			Input: input, Output: out.Bytes(), Sender: KindOf(sendErr).ExitCode(), Receiver: KindOf(recvErr).ExitCode(),
+			Input: input, Output: out.got(), Sender: KindOf(sendErr).ExitCode(), Receiver: KindOf(recvErr).ExitCode(),
 		}, sendErr, recvErr
 	}
 	o, sendErr, recvErr := pipe(w)

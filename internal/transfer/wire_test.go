@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"syscall"
@@ -126,4 +127,24 @@ func (e *wireEnd) Close() error {
 		e.in.mu.Unlock()
 	})
 	return nil
+}
+
+// output takes what goes to a pipe. When a transfer fails a Write may be under way still, left behind: what it brings after
+// got was called does not count.
+type output struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.b = append(o.b, b...)
+	return len(b), nil
+}
+
+func (o *output) got() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Clone(o.b)
 }
