@@ -13,7 +13,7 @@ type asked struct {
 	askBody
 	answered bool
 	answer   uint8
-	there    *standing // what is there, unless answerSend
+	there    *standing // what is there; nil if it must be sent
 	sum      [32]byte  // with answerCompare
 	sha      []byte    // likewise, if that was agreed on
 }
@@ -128,8 +128,15 @@ func (d *desk) answer(a *asked) error {
 			}
 		}
 	}
-	if a.answer == answerSend {
-		if err := d.expect(a); err != nil {
+	if a.there == nil {
+		left, begun := int64(0), false
+		if !d.r.o.NoResume {
+			left, begun = d.r.sink.left(a.Path)
+		}
+		if begun {
+			a.answer = answerPart
+		}
+		if err := d.expect(a, left); err != nil {
 			return err
 		}
 	}
@@ -171,16 +178,14 @@ func (d *desk) digest(a *asked, there *standing) error {
 	return nil
 }
 
-// expect makes sure that there is room for what has been asked for and has not come.
-func (d *desk) expect(a *asked) error {
+// expect makes sure that there is room for what has been asked for and has not come; left bytes of it an earlier attempt
+// wrote.
+func (d *desk) expect(a *asked, left int64) error {
 	if a.Size > maxFileSize-d.due {
 		return damaged("files of more bytes than there can be")
 	}
 	more := a.Size - a.Holes
-	if !d.r.o.NoResume {
-		more -= min(d.r.sink.left(a.Path), more)
-	}
-	d.due += more
+	d.due += more - min(left, more)
 	return d.r.sink.room(d.due - d.r.out.verified())
 }
 
@@ -223,7 +228,7 @@ func (in *intake) asked(e *inbound) error {
 		return damaged("answer to another question")
 	case !e.Kept:
 		return nil
-	case a.answer == answerSend || a.Size != e.Size,
+	case a.there == nil || a.Size != e.Size,
 		a.answer == answerCompare && (!bytes.Equal(a.sum[:], e.Digest) || !bytes.Equal(a.sha, e.SHA256)),
 		a.answer == answerKeep && e.Digest != nil:
 		return damaged("file left out that is not here")

@@ -39,9 +39,10 @@ func (b *askBody) sameAs(size int64, mtime time.Time) bool {
 
 // What an answer says.
 const (
-	answerSend    = 0 // it is not there: send it
+	answerSend    = 0 // nothing of it is there: send it
 	answerKeep    = 1 // it is there: size and time are the same
 	answerCompare = 2 // something of this size is there; if it has this digest it need not come
+	answerPart    = 3 // an earlier attempt left something: send it, and hear in the answer to its entry what is kept of that
 )
 
 // skipBody (frameSkip) answers questions: Count of them in a row in the same way.
@@ -54,7 +55,7 @@ type skipBody struct {
 
 func (b *skipBody) check() error {
 	switch {
-	case b.Answer > answerCompare:
+	case b.Answer > answerPart:
 		return errors.New("an answer that is not known")
 	case b.Count == 0 || b.Count > outstanding:
 		return errors.New("a number of questions that there cannot be")

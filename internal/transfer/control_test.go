@@ -124,7 +124,7 @@ func TestBodiesRefused(t *testing.T) {
 		"asked size":       {&askBody{}, mapOf(1, 1, 2, "x", 3, -1)},
 		"asked path":       {&askBody{}, mapOf(1, 1, 2, strings.Repeat("x", maxPath+1), 3, 1)},
 		"asked time":       {&askBody{}, mapOf(1, 1, 2, "x", 3, 1, 5, 1_000_000_000)},
-		"answer":           {&skipBody{}, mapOf(1, 1, 2, 1, 3, 3)},
+		"answer":           {&skipBody{}, mapOf(1, 1, 2, 1, 3, 4)},
 		"no answer":        {&skipBody{}, mapOf(1, 1, 2, 0, 3, 1)},
 		"many answers":     {&skipBody{}, mapOf(1, 1, 2, outstanding+1, 3, 1)},
 		"digest of none":   {&skipBody{}, mapOf(1, 1, 2, 1, 3, 2)},

@@ -26,13 +26,9 @@ func (a *answer) give(offset int64) {
 	})
 }
 
-// strangers is after how many answers in a row that nothing is there the sender does not wait for them any more. A walk
-// comes to what an earlier attempt completed first, to what it left half done next, and then to nothing.
-const strangers = 2
-
-// awaitAnswer waits for the receiver to say what it has of e, if there is reason to.
+// awaitAnswer waits for the receiver to say what it has of e, unless it has said that there is nothing.
 func (s *sender) awaitAnswer(e *outbound) error {
-	if !s.terms.resume || s.empty.Load() >= strangers {
+	if !s.terms.resume || s.terms.skip && !e.begun {
 		return nil
 	}
 	select {
@@ -55,11 +51,6 @@ func (s *sender) has(raw []byte) error {
 	}
 	if e.answer == nil || !s.terms.resume || b.Offset > e.Size || b.Offset%int64(s.terms.chunk) != 0 && b.Offset != e.Size {
 		return damaged("answer that %d bytes of entry %d are there", b.Offset, b.ID)
-	}
-	if b.Offset == 0 {
-		s.empty.Add(1)
-	} else {
-		s.empty.Store(0)
 	}
 	e.answer.give(b.Offset)
 	return nil

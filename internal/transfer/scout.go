@@ -165,8 +165,9 @@ func (s *sender) spared(e *outbound) (bool, error) {
 	if !ok {
 		return false, errOver
 	}
+	e.begun = a.Answer != answerSend
 	switch a.Answer {
-	case answerSend:
+	case answerSend, answerPart:
 		return false, nil
 	case answerCompare:
 		same, err := s.compare(e, a.Digest)

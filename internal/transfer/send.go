@@ -29,7 +29,6 @@ type sender struct {
 	keep    *keep         // nil if what is sent can be read again
 	asked   chan request  // to the mender
 	asks    int           // the reader's own
-	empty   atomic.Int32  // answers in a row that the receiver has nothing of a large file
 	totals  chan totals   // the count of the sources, once it is done
 	found   chan found    // from the scout to the producer
 	open    chan struct{} // a token for each question sent whose entry is not

@@ -21,7 +21,7 @@ type sink interface {
 	// keep makes sure that the file of an entry that need not come is still there.
 	keep(e *inbound) error
 	// left is how many bytes of a path's file an earlier attempt may have left.
-	left(path string) int64
+	left(path string) (int64, bool)
 	// room makes sure that there is space for n more bytes.
 	room(n int64) error
 	// commit makes complete entries durable under their final names.

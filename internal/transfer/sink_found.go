@@ -46,17 +46,18 @@ func (s *fileSink) resume(e *inbound) error {
 	return err
 }
 
-// left is how many bytes of a file an earlier attempt may have left beside its place.
-func (s *fileSink) left(path string) int64 {
+// left is how many bytes of a file an earlier attempt may have left beside its place; false if it left nothing. An attempt
+// that makes way for this one may still write some.
+func (s *fileSink) left(path string) (int64, bool) {
 	d, name, err := s.spot(path)
 	if err != nil {
-		return 0
+		return 0, false
 	}
 	info, err := d.lookup(partName(name))
 	if closeErr := d.close(); err != nil || closeErr != nil {
-		return 0
+		return 0, false
 	}
-	return info.Size()
+	return info.Size(), true
 }
 
 // stillAtIt gives a function to call with every step of something long during which nothing is received: it shows the

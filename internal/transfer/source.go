@@ -128,6 +128,7 @@ type outbound struct {
 	gap    *gap        // likewise: not closed yet
 	unsent int64       // bytes that were not sent; set before the end is
 	sent   sentState
+	begun  bool    // an earlier attempt may have left something of it
 	answer *answer // of a file of several chunks
 }
 

@@ -149,5 +149,5 @@ func (s *fileSink) sync(e *inbound) error {
 func (s *streamSink) existing(string) *standing             { return nil }
 func (s *streamSink) openExisting(string) (partFile, error) { return nil, syscall.ENOENT }
 func (s *streamSink) keep(*inbound) error                   { return nil } // no questions are answered for a pipe
-func (s *streamSink) left(string) int64                     { return 0 }
+func (s *streamSink) left(string) (int64, bool)             { return 0, false }
 func (s *streamSink) room(int64) error                      { return nil }
