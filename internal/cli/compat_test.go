@@ -141,6 +141,7 @@ func TestCompatSmallPackets(t *testing.T) {
 // A peer that keeps its connection alive and does nothing else is given up after --timeout: a client that does not take
 // the file, whether or not all of it is written, and a server that does not answer.
 func TestCompatStall(t *testing.T) {
+	t.Parallel()
 	const timeout = "3s" // keep-alives come every second
 	for _, size := range []int{300 << 10, 20 << 20} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {

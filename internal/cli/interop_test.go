@@ -86,6 +86,7 @@ func (p libudtPeer) serve(t *testing.T, clients int) (address string, wait func(
 
 // TestInterop runs whole commands against programs on the C++ library.
 func TestInterop(t *testing.T) {
+	t.Parallel()
 	p := newLibudtPeer(t)
 	t.Run("Sizes", func(t *testing.T) { testSendfileSizes(t, p) })
 	t.Run("Names", func(t *testing.T) { testSendfileNames(t, p) })

@@ -250,6 +250,7 @@ func underAttack(t *testing.T, user, src string, senderListens bool, at target, 
 // Whatever somebody in the middle does, at whichever record: no name ever has wrong bytes, nobody who ends with 0 is wrong,
 // and what was changed ends the transfer.
 func TestManInTheMiddle(t *testing.T) {
+	t.Parallel()
 	n, dir := newMemNet(), t.TempDir()
 	content := make([]byte, 40_000)
 	for i := range content {

@@ -21,6 +21,7 @@ func breaking(n *memNet, links int32, after int) {
 
 // TestReconnect: links break again and again; a file and a pipe arrive whole, and both ends tell of it.
 func TestReconnect(t *testing.T) {
+	t.Parallel()
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
 	for _, sends := range []bool{true, false} {
 		for _, pipe := range []bool{true, false} {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +25,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Scripts wait more than they compute. The command line has the last word.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"udtcp": func() { os.Exit(Main(os.Args[1:], OSEnv())) },
 	})
@@ -45,6 +51,7 @@ func TestMain(m *testing.M) {
 //	same A B                        two files or trees are the same: bytes and permissions
 //	tmpfs DIR SIZE                  mount a small file system, where the condition tmpfs holds
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
