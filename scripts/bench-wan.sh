@@ -6,7 +6,7 @@
 # root for network namespaces and TUN devices; the machine should have nothing else to do.
 #
 #   BENCH_WAN_SUITES   table (default), quarter, jitter, ackloss, outage, steps, standing,
-#                      short, receiver, fairness, or "all"
+#                      short, trees, receiver, fairness, or "all"
 #   BENCH_WAN_LINKS    parts of the names of links to run; all of them unless set
 #   BENCH_WAN_PEERS    of bbr, native, tcp-bbr, tcp-cubic, libudt; all of them unless set
 #   BENCH_SCALE        of all sizes (1)
@@ -45,7 +45,7 @@ if [ "$status" != 0 ]; then
 fi
 
 suites=${BENCH_WAN_SUITES:-table}
-if [ "$suites" = all ]; then suites=table,quarter,jitter,ackloss,outage,steps,standing,short,receiver,fairness; fi
+if [ "$suites" = all ]; then suites=table,quarter,jitter,ackloss,outage,steps,standing,short,trees,receiver,fairness; fi
 limit=${BENCH_LIMIT:-60s} brief=false
 if [ -n "${BENCH_WAN_BRIEF:-}" ]; then suites=brief limit=10s brief=true; fi
 out=${BENCH_OUT:-}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -155,8 +156,14 @@ func (r *runner) oursWith(command string, args ...string) []string {
 }
 
 func (r *runner) sendOurs(w *wan, cc, source, got string) (*trace, error) {
+	to := got
+	if info, err := os.Stat(source); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		to, got = got+"/", filepath.Join(got, filepath.Base(source))
+	}
 	t, err := r.exchange(
-		command(w.far, r.oursWith("recv", "--insecure", "--listen="+w.address+":"+port, "-o", got)...),
+		command(w.far, r.oursWith("recv", "--insecure", "--listen="+w.address+":"+port, "-o", to)...),
 		command(w.near, r.oursWith("send", "--insecure", "--cc", cc, w.address+":"+port, source)...))
 	if err == nil && t.finished {
 		err = same(source, got)

@@ -149,19 +149,29 @@ func warn(counts json.RawMessage) {
 	}
 }
 
-// transferOver sends a file of so many bytes over a link of its own.
-func (r *runner) transferOver(suiteName string, l link, peer string) (*result, *trace, error) {
-	size := max(1, int64(float64(l.size)*r.scale))
+// size is how much goes over a link, bytes.
+func (r *runner) size(l link) int64 {
 	if l.size < mB {
-		size = l.size
+		return l.size
 	}
-	path, err := simnet.ParsePath(l.path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", l.path, err)
-	}
+	return max(1, int64(float64(l.size)*r.scale))
+}
+
+// transferOver sends a file over a link of its own.
+func (r *runner) transferOver(suiteName string, l link, peer string) (*result, *trace, error) {
+	size := r.size(l)
 	source, err := r.source(size)
 	if err != nil {
 		return nil, nil, err
+	}
+	return r.send(suiteName, l, peer, source, size)
+}
+
+// send sends what source names, of so many bytes, over a link of its own.
+func (r *runner) send(suiteName string, l link, peer, source string, size int64) (*result, *trace, error) {
+	path, err := simnet.ParsePath(l.path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", l.path, err)
 	}
 	w, err := startWAN(r.wanlink, l.path, r.limit+time.Minute)
 	if err != nil {
@@ -245,9 +255,9 @@ func (r *runner) removeFiles(pattern string) error {
 	return err
 }
 
-// same compares what arrived with what was sent.
+// same compares what arrived, a file or a tree, with what was sent.
 func same(a, b string) error {
-	out, err := exec.Command("cmp", a, b).CombinedOutput()
+	out, err := exec.Command("diff", "-rq", a, b).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("what arrived differs: %s", bytes.TrimSpace(out))
 	}

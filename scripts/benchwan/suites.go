@@ -71,6 +71,9 @@ var suites = []suite{
 		{"1B-200ms", "rate=100Mbit,rtt=200ms", 1},
 		{"1MB-200ms", "rate=100Mbit,rtt=200ms", 1 * mB},
 	}},
+	{name: "trees", about: "files of 10 KB, beside one of as many bytes", run: runTrees, links: []link{
+		{"200M-100ms-files", "rate=200Mbit,rtt=100ms", 200 * mB},
+	}},
 	{name: "receiver", about: "libudt sends, to libudt and to udtcp", run: runReceiver, links: []link{
 		{"500M-100ms-0.1%-receiver", "rate=500Mbit,rtt=100ms,queue=3100K,loss=0.1%", 100 * mB},
 		{"200M-200ms-1%-receiver", "rate=200Mbit,rtt=200ms,queue=2500K,loss=1%", 50 * mB},
