@@ -53,6 +53,9 @@ func (j *joint) watchInput(ctx context.Context) (wait func() error, done func())
 	events := make([]pollEvent, 2)
 	return func() error {
 		n, err := p.Wait(ctx, events)
+		if err == nil {
+			err = context.Cause(ctx) // what can be done at once comes before the end of ctx
+		}
 		for _, e := range events[:n] {
 			if e.Member == any(j.m.link) {
 				err = errLinkOver

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"os"
 	"strings"
@@ -47,6 +48,28 @@ func TestCatLeavesInputThatCannotBeSent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Input that comes when everything is over is left alone, however late the reader looks.
+func TestCatInputComesLate(t *testing.T) {
+	in, feed := inputPipe(t)
+	l := start(t, procOptions{udp: true, stdin: strings.NewReader("")}, "cat", "--listen=127.0.0.1:0")
+	j := &joint{net: udtNetwork{}, m: newMeter(dialUDT(t, l.listening(), nil)), stdin: in}
+	ctx, cancel := context.WithCancel(t.Context())
+	src, done := j.newInput(ctx)
+	defer done()
+	cancel()
+	if _, err := feed.WriteString("kept"); err != nil {
+		t.Fatal(err)
+	}
+	kept := make([]byte, 4)
+	if n, err := src.Read(kept); n != 0 || err == nil {
+		t.Fatalf("%d bytes were read, %v", n, err)
+	}
+	if _, err := io.ReadFull(in, kept); err != nil || string(kept) != "kept" {
+		t.Errorf("%q is left, %v", kept, err)
+	}
+	l.ends(0)
 }
 
 // Whatever standard input is, all of it arrives.
