@@ -7,7 +7,7 @@ import (
 
 // The sender asks ahead which files need not come: a question a file, in the order of the entries, far ahead of their
 // bytes. The receiver answers behind, in the same order, and the sender leaves out what is there. Nobody waits a round trip
-// for a file; all of it costs one round trip, at the beginning.
+// for a file; all of it costs one round trip, at the beginning, and a small file that is sent alone does without.
 
 // askBody (frameAsk) says what a file is like that is to come.
 type askBody struct {

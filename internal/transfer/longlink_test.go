@@ -141,18 +141,21 @@ func moveFar(t *testing.T, rate float64, rtt time.Duration, so SendOptions, ro R
 	return o, took, sent
 }
 
-// TestRoundTripsOfAFile counts them: half a one for the hellos, one for the question whether the file is there, one for
-// its bytes and their receipt. Only where an earlier attempt left something the sender waits to hear what is kept of it.
+// TestRoundTripsOfAFile counts them: half a one for the hellos, one for the question whether the file is there, which a
+// small one comes without, one for its bytes and their receipt. Only where an earlier attempt left something the sender
+// waits to hear what is kept of it.
 func TestRoundTripsOfAFile(t *testing.T) {
 	const rtt = time.Second
-	_, so := oneFile(t, randomBytes(1, 3*minChunk))
 	for name, c := range map[string]struct {
+		size int
 		left int64 // bytes of an earlier attempt
 		want time.Duration
 	}{
-		"fresh":   {0, 5 * rtt / 2},
-		"resumed": {2*minChunk + 1000, 7 * rtt / 2},
+		"small":   {sooner, 0, 3 * rtt / 2},
+		"fresh":   {3 * minChunk, 0, 5 * rtt / 2},
+		"resumed": {3 * minChunk, 2*minChunk + 1000, 7 * rtt / 2},
 	} {
+		_, so := oneFile(t, randomBytes(1, c.size))
 		ro := RecvOptions{Dir: t.TempDir()}
 		if c.left > 0 {
 			leftover(t, so, ro, c.left)

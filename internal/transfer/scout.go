@@ -22,7 +22,7 @@ func (s *sender) scout() {
 	}
 	w := &walker{o: &s.o, stop: s.stop, say: s.notes.message, keep: keep, visit: func(e *outbound) error {
 		var ask *askBody
-		if s.terms.skip && e.Kind == entryFile {
+		if s.terms.skip && e.Kind == entryFile && !s.unasked(e) {
 			select {
 			case s.open <- struct{}{}:
 			case <-s.stop:
@@ -43,6 +43,15 @@ func (s *sender) scout() {
 	if err := s.pass(found{err: w.walk(s.sources), over: true}); err != nil {
 		return
 	}
+}
+
+// sooner is up to how many bytes a lone file takes no longer to send than the answer would take to come.
+const sooner = 64 << 10
+
+// unasked tells whether a file is sent without a question. The receiver compares it with what is there.
+func (s *sender) unasked(e *outbound) bool {
+	only := s.only()
+	return only != nil && only.info.Mode().IsRegular() && e.Size <= sooner && !s.o.Checksum
 }
 
 func (s *sender) pass(f found) error {

@@ -110,6 +110,10 @@ func (s *fileSink) open(e *inbound) error {
 }
 
 func (s *fileSink) small(e *inbound, b []byte) error {
+	if s.stands(e, b) {
+		<-s.tokens // there will be no part
+		return s.keep(e)
+	}
 	if err := s.begin(e); err != nil {
 		return err
 	}

@@ -153,6 +153,7 @@ func TestOtherFileThere(t *testing.T) {
 		}
 	}
 	// To one name.
+	_, so = oneFile(t, make([]byte, sooner+1))
 	so.Preserve = true
 	for i := range 2 {
 		o := move(t, newWire(1<<16), so, ro)
@@ -160,6 +161,46 @@ func TestOtherFileThere(t *testing.T) {
 		if o.got.Kept != i {
 			t.Errorf("%+v", o.got)
 		}
+	}
+}
+
+// TestUnasked: a small file that is sent alone, without a question, is written only where it would be with one.
+func TestUnasked(t *testing.T) {
+	path, so := oneFile(t, []byte("hello"))
+	so.Preserve = true
+	sent, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		ro      RecvOptions
+		mtime   time.Time
+		content string
+		written bool
+	}{
+		"the same bytes":                {RecvOptions{}, time.Unix(1e9, 0), "hello", false},
+		"the same to overwrite":         {RecvOptions{Overwrite: true}, sent.ModTime(), "hello", false},
+		"another time, overwritten":     {RecvOptions{Overwrite: true}, time.Unix(1e9, 0), "hello", true},
+		"another time, by its checksum": {RecvOptions{Overwrite: true, Checksum: true}, time.Unix(1e9, 0), "hello", false},
+		"other bytes":                   {RecvOptions{Overwrite: true}, sent.ModTime(), "hullo", true},
+	} {
+		c.ro.Dir, c.ro.Preserve = t.TempDir(), true
+		there := filepath.Join(c.ro.Dir, "f")
+		put(t, there, []byte(c.content))
+		if err := os.Chtimes(there, time.Time{}, c.mtime); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Stat(there)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := move(t, newWire(1<<16), so, c.ro)
+		o.well(t)
+		after, err := os.Stat(there)
+		if err != nil || os.SameFile(before, after) == c.written {
+			t.Errorf("%s: %v, written: %v", name, err, !os.SameFile(before, after))
+		}
+		is(t, c.ro.Dir, "f", []byte("hello"))
 	}
 }
 
@@ -191,7 +232,8 @@ func withSkip(h *helloBody) { h.Features = append([]string{featureSkip}, oldFeat
 
 // TestAnswers has receivers whose answers no sound one gives.
 func TestAnswers(t *testing.T) {
-	_, so := oneFile(t, []byte("hello"))
+	const size = sooner + 1 // as one asks about
+	_, so := oneFile(t, make([]byte, size))
 	so.Preserve = true
 	for name, answers := range map[string][]skipBody{
 		"too many":  {{First: 1, Count: 2}},
@@ -216,7 +258,7 @@ func TestAnswers(t *testing.T) {
 		p.greet(roleRecv, withSkip)
 		var ask askBody
 		p.expect(frameAsk, &ask)
-		if ask.Number != 1 || ask.Path != "f" || ask.Size != 5 || ask.Mtime == nil || ask.Check {
+		if ask.Number != 1 || ask.Path != "f" || ask.Size != size || ask.Mtime == nil || ask.Check {
 			t.Errorf("%+v", ask)
 		}
 		p.send(frameSkip, &skipBody{First: 1, Count: 1, Answer: answerKeep})
@@ -230,7 +272,7 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%v, %v", h.kind, err)
 		}
 		p.send(frameReceipt, &receiptBody{UpTo: 1})
-		p.send(frameDone, &doneBody{Files: 1, Bytes: 5})
+		p.send(frameDone, &doneBody{Files: 1, Bytes: size})
 		p.expect(frameBye, nil)
 	})
 	if err != nil {

@@ -1,7 +1,9 @@
 package transfer
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"strings"
 	"syscall"
@@ -39,6 +41,34 @@ func (s *fileSink) openExisting(path string) (partFile, error) {
 		err = closeErr
 	}
 	return f, err
+}
+
+// stands tells whether a small file that came unasked need not be written: as with one that was asked for, the very file
+// is there, and it would be refused or keeps its time. What cannot be read is not there, see desk.digest.
+func (s *fileSink) stands(e *inbound, b []byte) bool {
+	if e.Ask != 0 || !s.r.terms.skip {
+		return false
+	}
+	there := s.existing(e.path)
+	if there == nil || there.info.Size() != int64(len(b)) {
+		return false
+	}
+	replaces := s.r.o.Overwrite && !s.r.o.Checksum
+	if replaces && !there.info.ModTime().Equal(e.mtime()) {
+		return false
+	}
+	f, err := s.openExisting(e.path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()               // read only
+	was := make([]byte, len(b)+1) // if it grows it is another
+	n, err := io.ReadFull(io.NewSectionReader(f, 0, int64(len(was))), was)
+	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) || !bytes.Equal(was[:n], b) {
+		return false
+	}
+	e.there = there
+	return true
 }
 
 // spot opens the directory of a path.
