@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -229,6 +231,53 @@ func TestResumeChangedContent(t *testing.T) {
 	o, _ = rerun(t, so, RecvOptions{Dir: dst})
 	o.well(t)
 	is(t, dst, "f", content)
+}
+
+// TestResumeFlowsAtOnce: new bytes are on their way long before what is kept has been read, however much that is.
+func TestResumeFlowsAtOnce(t *testing.T) {
+	const chunks = 256 << 10 // which takes more than a minute to digest
+	src := filepath.Join(t.TempDir(), "f")
+	put(t, src, []byte("x"))
+	if err := os.Truncate(src, (chunks+2)*minChunk); err != nil {
+		t.Skipf("NOT TESTED: no such file can be made here: %v", err)
+	}
+	f, err := os.OpenFile(src, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(randomBytes(1, 2*minChunk), chunks*minChunk)
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	id := identity{Name: "f", Size: info.Size(), Stamp: info.ModTime().UnixNano(), Chunk: minChunk}
+	records := make([]int, chunks/maxRecord)
+	for i := range records {
+		records[i] = maxRecord
+	}
+	dst := t.TempDir()
+	put(t, filepath.Join(dst, ".f.udtcp-journal"), sampleJournal(t, id, records...)) // its digests would be found wrong at last
+	put(t, filepath.Join(dst, ".f.udtcp-part"), nil)
+	if err := os.Truncate(filepath.Join(dst, ".f.udtcp-part"), chunks*minChunk); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w := newWire(1 << 16)
+	var flowed time.Duration
+	begin := time.Now()
+	w.a.out.alter = func(at int64, _ []byte) {
+		if at > minChunk && flowed == 0 {
+			flowed = time.Since(begin)
+			cancel()
+		}
+	}
+	o := moveCtx(ctx, ctx, w, SendOptions{Paths: []string{src}}, RecvOptions{Dir: dst}, func(dir string) (store, error) { return openStore(dir) })
+	// Two seconds are what is promised; the rest is for a busy machine.
+	if flowed == 0 || flowed > 20*time.Second || !errors.Is(o.gotErr, context.Canceled) {
+		t.Errorf("new bytes after %v; %v, %v", flowed, o.sendErr, o.gotErr)
+	}
+	t.Logf("new bytes after %v", flowed)
 }
 
 // TestResumeTree resumes one file among many, and passes over what is complete. The large file that was cut comes behind

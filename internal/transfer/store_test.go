@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 )
 
 func TestExistingFile(t *testing.T) {
@@ -286,6 +288,45 @@ func TestBackgroundSync(t *testing.T) {
 	if err := p.discard(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestUnrecordedIsBounded: while a sync hangs, no more is written than what may be sent twice: 64 MiB and a chunk.
+func TestUnrecordedIsBounded(t *testing.T) {
+	const chunks = 200
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		p, err := openPart(&faulty{store: nowhere{}, fail: func(op, _ string) error {
+			if op == "datasync" {
+				<-release
+			}
+			return nil
+		}}, "", "f", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.id = &identity{Name: "f", Size: chunks * minChunk, Chunk: minChunk}
+		var wrote atomic.Int64
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			b := make([]byte, minChunk)
+			for at := int64(0); at < p.id.Size; at += minChunk {
+				p.note([32]byte{})
+				if err := p.write(b, at, at+minChunk); err != nil {
+					t.Error(err)
+				}
+				wrote.Add(minChunk)
+			}
+		})
+		synctest.Wait()
+		if n := wrote.Load(); n > 64<<20 || n < 32<<20 {
+			t.Errorf("%d bytes are written and not recorded", n)
+		}
+		close(release)
+		wg.Wait()
+		if err := p.leave(keepAll); err != nil || wrote.Load() != p.id.Size {
+			t.Errorf("%d bytes written, %v", wrote.Load(), err)
+		}
+	})
 }
 
 // TestFolders opens more directories than are kept open.
