@@ -91,7 +91,7 @@ func (o *recvOptions) destination(a *app) (ro transfer.RecvOptions, stdout bool)
 		Links: o.links, Checksum: o.checksum, Digest: transfer.Digest(o.digest), Software: software(),
 	}
 	if ro.Dir, ro.File, stdout = transfer.Destination(o.output); stdout {
-		ro.Stdout = a.env.Stdout
+		ro.Stdout = drainable(a.env.Stdout)
 	}
 	return ro, stdout
 }

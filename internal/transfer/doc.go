@@ -7,7 +7,7 @@
 // Whatever fails, and wherever: a destination name is absent, or has the old file, or the complete new file whose digest
 // is the sender's. Partial bytes are only ever beside it, in ".NAME.udtcp-part" (mode 0600, locked; for a NAME near 255
 // bytes its beginning and a digest); of a large file they are kept on failure, with a journal (see Resuming). A pipe gets a verified prefix of the stream: no gap, no
-// repeat. A source that changes while it is read ends the transfer at both ends. Nothing outside the destination can be
+// repeat; a Drainer's reader has taken every byte before the receipt is sent. A source that changes while it is read ends the transfer at both ends. Nothing outside the destination can be
 // named: names are single components, checked, and all work goes through one os.Root. Not promised: what a disk or a
 // network file system does that says "synced" and has not; and, as with any two parties, that both know when the last connection dies while the receipt is on its way: then the sender says KindUnknown.
 //

@@ -57,7 +57,7 @@ type SendOptions struct {
 type RecvOptions struct {
 	Dir    string    // write below this directory, which is made if it does not exist
 	File   string    // write the one file that comes to this name; several are refused
-	Stdout io.Writer // write the one file or stream that comes here; several are refused
+	Stdout io.Writer // write the one file or stream that comes here; several are refused. It may be a Drainer
 
 	Overwrite bool   // replace existing files, each atomically; otherwise they are refused
 	Preserve  bool   // apply mode (permission bits only) and modification time

@@ -169,7 +169,7 @@ func (s *sender) begin(ln *line) error {
 	}
 	if s.allSent.Load() {
 		e.Kind, e.Msg = KindUnknown, "the receiver was started anew after everything was sent, but before the receipt"
-		e.Hint = "see what the other pipeline made of it"
+		e.Hint = seeThere
 	}
 	return e
 }
@@ -240,6 +240,9 @@ func (s *sender) work() {
 	}
 }
 
+// seeThere is the hint where running it again could bring everything twice.
+const seeThere = "see there what became of it before you run it again"
+
 // lost is what an end of the connection means.
 func (s *sender) lost(err error) error {
 	select {
@@ -252,6 +255,9 @@ func (s *sender) lost(err error) error {
 	}
 	e := lost("after everything was sent, but before the receipt", err)
 	e.Kind, e.Hint = KindUnknown, "run the same command again: that settles it"
+	if only := s.only(); only != nil && only.stream || s.terms.ordered {
+		e.Hint = seeThere
+	}
 	return e
 }
 

@@ -49,7 +49,6 @@ func (s *streamSink) open(*inbound) error          { return nil }
 func (s *streamSink) small(*inbound, []byte) error { return nil } // ordered: the lane has them all
 func (s *streamSink) begin(*inbound) error         { return nil }
 func (s *streamSink) finish(*inbound) error        { return nil }
-func (s *streamSink) commit([]*inbound) error      { return nil } // Write has returned for every byte
 func (s *streamSink) leave(*inbound) error         { return nil }
 func (s *streamSink) ordered() bool                { return true }
 func (s *streamSink) where(*inbound) string        { return "" }
@@ -69,6 +68,28 @@ func (s *streamSink) write(e *inbound, b []byte, _ int64) error {
 	case <-s.r.stop:
 		return errOver
 	}
+}
+
+// Drainer is an output that knows whether its reader has taken what was written.
+type Drainer interface {
+	// Drain waits until the reader has taken everything, or stop is closed; that is no error. The error says that it
+	// never will.
+	Drain(stop <-chan struct{}) error
+}
+
+// commit is called when Write has returned for every byte.
+func (s *streamSink) commit(batch []*inbound) error {
+	d, ok := s.w.(Drainer)
+	if !ok || len(batch) == 0 {
+		return nil
+	}
+	if err := d.Drain(s.r.stop); err != nil {
+		return s.r.fault("write to the output", batch[0], err)
+	}
+	if s.r.over() {
+		return errOver
+	}
+	return nil
 }
 
 // abandon frees a Write that hangs, where the writer can be told to, or leaves it behind.
