@@ -75,6 +75,40 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// So does one that receives. A peer that would have to come back has no way in any more: what came of its file is kept.
+func TestDrainReceiver(t *testing.T) {
+	n, dir := newMemNet(), t.TempDir()
+	data := strings.Repeat("0123456789abcdef", 1<<18)
+	r := start(t, procOptions{net: n}, "recv", "-k", "-v", "--insecure", "--listen=:0", "-o", filepath.Join(dir, "stream"))
+	in, feed := io.Pipe()
+	s := start(t, procOptions{net: n, stdin: in}, "send", "--insecure", "127.0.0.1:"+r.listening(), "-")
+	r.stderr.await("connected to", r.done)
+	r.signals <- syscall.SIGTERM
+	r.stderr.await("finishing what is in flight", r.done)
+	<-r.released // a second signal would kill
+	if _, err := io.WriteString(feed, data); err != nil {
+		t.Fatal(err)
+	}
+	feed.Close()
+	s.ends(0)
+	r.ends(0)
+	if got, err := os.ReadFile(filepath.Join(dir, "stream")); err != nil || string(got) != data {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+
+	breaking(n, 1, 3<<20)
+	r = start(t, procOptions{net: n}, "recv", "-k", "--insecure", "--retry-for", "1h", "--listen=:0", "-o", dir+"/in/")
+	run(t, procOptions{net: n}, "send", "--insecure", "127.0.0.1:"+r.listening(), writeFile(t, dir, "lost", []byte(data))).ends(5)
+	r.stderr.await("trying for", r.done)
+	r.signals <- syscall.SIGTERM
+	r.ends(0).says("takes no more connections")
+	for name, there := range map[string]bool{"lost": false, ".lost.udtcp-part": true, ".lost.udtcp-journal": true} {
+		if _, err := os.Stat(filepath.Join(dir, "in", name)); (err == nil) != there {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestSendKeepOpen(t *testing.T) {
 	n, dir := newMemNet(), t.TempDir()
 	s := start(t, procOptions{net: n}, "send", "-k", "--listen", ":0", writeFile(t, dir, "a", []byte("again")))
