@@ -24,8 +24,13 @@ type Env struct {
 	// Protect keeps the process's memory to itself; it is called before a private key is read. Nil does nothing.
 	Protect func() error
 
-	network network // how connections are made; nil is UDT
+	network   network // how connections are made; nil is UDT
+	lineLimit int64   // bytes a sender gives to one secure connection; 0 is keyLimit
 }
+
+// keyLimit is how many bytes a sender gives to one secure connection, and so to one key, before it goes on over another.
+// At most 128 GiB are to go under one; what is about to be sent when the limit is reached is still added.
+const keyLimit = 127 << 30
 
 // OSEnv is the Env of this process. It makes a write to a closed pipe fail instead of ending the process, so that a
 // closed standard output has its exit status too.
@@ -68,6 +73,9 @@ func (e Env) complete() Env {
 	}
 	if e.LookupEnv == nil {
 		e.LookupEnv = func(string) (string, bool) { return "", false }
+	}
+	if e.lineLimit == 0 {
+		e.lineLimit = keyLimit
 	}
 	if e.Width == nil {
 		e.Width = func() int { return 0 }

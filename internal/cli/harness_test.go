@@ -29,6 +29,7 @@ type procOptions struct {
 	udp     bool    // real UDT in place of net
 	network network // something around net
 	protect func() error
+	limit   int64 // of bytes over one secure connection; 0 is that of udtcp
 	stdin   io.Reader
 	stdout  io.Writer // in place of the watched one
 	env     map[string]string
@@ -66,7 +67,7 @@ func start(t *testing.T, o procOptions, args ...string) *process {
 		Notify: func() (<-chan os.Signal, func()) {
 			return p.signals, sync.OnceFunc(func() { close(p.released) })
 		},
-		Protect: o.protect, network: o.net,
+		Protect: o.protect, network: o.net, lineLimit: o.limit,
 	}
 	switch {
 	case o.udp:

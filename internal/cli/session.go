@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/udtcp/udtcp/internal/transfer"
@@ -99,6 +100,7 @@ func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io
 	if peer != "" {
 		who = peer + ": "
 	}
+	var planned atomic.Bool // it is not because the last connection was lost that another is made
 	h := hooks{
 		progress: new(transfer.Progress),
 		onFile: func(f transfer.FileDone) {
@@ -117,11 +119,16 @@ func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io
 		conn: conn, retry: retry,
 		onReconnect: func(r transfer.Reconnecting) {
 			m.parted.Store(true)
-			if r.For > 0 {
-				a.out.info("%sconnection lost after %s: %s; trying for %s to reconnect", who, formatSize(r.Offset), r.Reason, formatSeconds(r.For))
+			if planned.Store(r.For == 0); r.For == 0 {
+				a.out.detail("%sgoing on over a fresh connection after %s", who, formatSize(r.Offset))
+				return
 			}
+			a.out.info("%sconnection lost after %s: %s; trying for %s to reconnect", who, formatSize(r.Offset), r.Reason, formatSeconds(r.For))
 			a.events.emit("reconnect", reconnectEvent{Reason: r.Reason, Offset: r.Offset, Peer: peer})
 		},
+	}
+	if !c.o.insecure {
+		h.retry.LineLimit = a.env.lineLimit
 	}
 	h.retry.Found = func(conn io.ReadWriteCloser) {
 		next, ok := conn.(*meter)
@@ -129,6 +136,9 @@ func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io
 			return
 		}
 		m.join(next)
+		if planned.Load() {
+			return // the user is not to notice
+		}
 		a.connected(next.link)
 		a.out.info("%sconnected again, going on", who)
 	}

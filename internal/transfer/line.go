@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type line struct {
 	err        error         // why; valid once down is closed
 	readerDone chan struct{}
 	writerDone chan struct{}
+
+	renewing atomic.Bool // we say that it has carried as much as it may: however it ends, that was planned
 }
 
 func newLine(conn io.ReadWriteCloser) *line {
@@ -50,6 +53,9 @@ func (ln *line) run(s *session) {
 // lose says that the line is no use any more; the first call decides why.
 func (ln *line) lose(err error) {
 	ln.once.Do(func() {
+		if ln.renewing.Load() {
+			err = errPlanned // the peer may leave before we have seen our own word out
+		}
 		ln.err = err
 		close(ln.down)
 	})

@@ -298,6 +298,7 @@ func (w *packer) flush() error {
 
 // renew ends the connection in good order.
 func (w *packer) renew() error {
+	w.ln.renewing.Store(true)
 	if err := w.control(frameRenew, &renewBody{}); err != nil {
 		return err
 	}
