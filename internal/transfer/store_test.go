@@ -91,29 +91,70 @@ func TestLinksThatLeadOut(t *testing.T) {
 	}
 }
 
-// TestDestinationSwapped replaces a directory by a link while its files come.
+// TestDestinationSwapped replaces a directory by a link, and by another directory, while its files come.
 func TestDestinationSwapped(t *testing.T) {
-	src, up := filepath.Join(t.TempDir(), "top"), t.TempDir()
-	put(t, filepath.Join(src, "d", "a"), randomBytes(1, 3*minChunk))
-	put(t, filepath.Join(src, "d", "b"), []byte("x"))
-	if err := os.MkdirAll(filepath.Join(up, "outside"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	dst := filepath.Join(up, "dst")
-	w := newWire(1 << 16)
-	changeMidway(w, func() {
-		d := filepath.Join(dst, "top", "d")
-		if err := errors.Join(os.Rename(d, d+"-moved"), os.Symlink("../../outside", d)); err != nil {
-			t.Error(err)
+	for name, swap := range map[string]func(d string) error{
+		"link":      func(d string) error { return os.Symlink("../../outside", d) },
+		"directory": func(d string) error { return os.Mkdir(d, 0o755) },
+	} {
+		src, up := filepath.Join(t.TempDir(), "top"), t.TempDir()
+		put(t, filepath.Join(src, "d", "a"), randomBytes(1, 3*minChunk))
+		put(t, filepath.Join(src, "d", "b"), []byte("x"))
+		if err := os.MkdirAll(filepath.Join(up, "outside"), 0o755); err != nil {
+			t.Fatal(err)
 		}
-	})
-	o := move(t, w, SendOptions{Paths: []string{src}}, RecvOptions{Dir: dst})
-	if o.gotErr == nil {
-		t.Error("it went well")
+		dst := filepath.Join(up, "dst")
+		w := newWire(1 << 16)
+		changeMidway(w, func() {
+			d := filepath.Join(dst, "top", "d")
+			if err := errors.Join(os.Rename(d, d+"-moved"), swap(d)); err != nil {
+				t.Error(err)
+			}
+		})
+		o := move(t, w, SendOptions{Paths: []string{src}}, RecvOptions{Dir: dst})
+		o.badly(t, KindRemoteIO, KindLocalIO)
+		for _, n := range names(t, up) {
+			if strings.HasPrefix(n, "outside/") || strings.HasSuffix(n, partSuffix) {
+				t.Errorf("%s: there is %q", name, n)
+			}
+		}
 	}
-	for _, n := range names(t, up) {
-		if strings.HasPrefix(n, "outside/") || strings.HasSuffix(n, partSuffix) {
-			t.Errorf("there is %q", n)
+}
+
+// TestNameSwapped puts something else under the name of a file while that comes. A link is never followed, a directory
+// never replaced, and without leave to overwrite nothing is.
+func TestNameSwapped(t *testing.T) {
+	content := randomBytes(1, 3*minChunk)
+	_, so := oneFile(t, content)
+	for name, swap := range map[string]func(path string) error{
+		"file":      func(path string) error { return os.WriteFile(path, []byte("quicker"), 0o644) },
+		"link":      func(path string) error { return os.Symlink("../outside", path) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o755) },
+	} {
+		for _, overwrite := range []bool{true, false} {
+			up := t.TempDir()
+			put(t, filepath.Join(up, "outside"), []byte("outside"))
+			dst := filepath.Join(up, "dst")
+			path := filepath.Join(dst, "f")
+			w := newWire(1 << 16)
+			changeMidway(w, func() {
+				if err := swap(path); err != nil {
+					t.Error(err)
+				}
+			})
+			o := move(t, w, so, RecvOptions{Dir: dst, Overwrite: overwrite})
+			if overwrite && name != "directory" {
+				o.well(t)
+				is(t, dst, "f", content)
+			} else {
+				o.badly(t, KindPolicy, KindPolicy)
+				if info, err := os.Lstat(path); err != nil || info.Size() == int64(len(content)) {
+					t.Errorf("%s, overwrite %v: what came between is gone: %v", name, overwrite, err)
+				}
+			}
+			if b, err := os.ReadFile(filepath.Join(up, "outside")); string(b) != "outside" {
+				t.Errorf("%s, overwrite %v: outside is %q, %v", name, overwrite, b, err)
+			}
 		}
 	}
 }
