@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -128,7 +129,7 @@ func readPiece(r io.Reader, i int) ([]byte, error) {
 	}
 	body := make([]byte, binary.BigEndian.Uint16(head[3:]))
 	_, err := io.ReadFull(r, body)
-	return append(head, body...), err
+	return slices.Concat(head, body), err
 }
 
 // flip changes one bit of a piece, at a fraction of its length.
