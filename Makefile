@@ -50,6 +50,10 @@ lint: bin/golangci-lint bin/govulncheck ## formatting, vet, golangci-lint with t
 fuzz: ## every fuzz target for FUZZTIME (10s); FUZZ=regexp picks some
 	scripts/fuzz.sh $(PKG)
 
+.PHONY: fuzz-long
+fuzz-long: ## the same for hours: FUZZTIME (15m) each
+	FUZZTIME=$${FUZZTIME:-15m} scripts/fuzz.sh $(PKG)
+
 .PHONY: attack
 attack: ## forged, spoiled and flooding packets at full length, with the counts; minutes
 	UDTCP_ATTACK=1 $(GO) test -count=1 -v -timeout 60m -run 'Forged|Flood|Malformed' ./internal/udt/...

@@ -180,25 +180,27 @@ func TestForgedPackets(t *testing.T) {
 	}
 }
 
-// flood sends connection requests to a listener from many addresses of the
-// loopback network until ctx is done, at most rate a second, and returns how many
-// those were: first ones, second ones with a cookie that is a guess, and junk.
-func flood(ctx context.Context, t *testing.T, to netip.AddrPort, rate int) (sent int) {
+// strangers are sockets at many addresses of the loopback network.
+func strangers(t *testing.T) (socks [16]udpio.Socket) {
 	t.Helper()
-	const (
-		sources = 16
-		batch   = 64
-	)
-	r := rand.New(rand.NewPCG(7, 7))
-	var socks [sources]udpio.Socket
 	for i := range socks {
 		s, err := udpio.Listen(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 9, byte(i), 1}), 0), udpio.Config{})
 		if err != nil {
 			t.Skipf("no second loopback address here: %v", err)
 		}
-		defer s.Close()
+		t.Cleanup(func() { _ = s.Close() }) // nothing of it can be lost
 		socks[i] = s
 	}
+	return socks
+}
+
+// flood sends connection requests from strangers to a listener until ctx is done, at
+// most rate a second, and returns how many those were: first ones, second ones with
+// a cookie that is a guess, and junk.
+func flood(ctx context.Context, t *testing.T, socks []udpio.Socket, to netip.AddrPort, rate int) (sent int) {
+	t.Helper()
+	const batch = 64
+	r := rand.New(rand.NewPCG(7, 7))
 	var ms [batch]udpio.Message
 	for i := range ms {
 		h := proto.Handshake{
@@ -228,7 +230,7 @@ func flood(ctx context.Context, t *testing.T, to netip.AddrPort, rate int) (sent
 				binary.BigEndian.PutUint32(b[40:], 1+r.Uint32()&(proto.SeqMask>>1)) // another socket ID each time
 			}
 		}
-		if err := socks[r.IntN(sources)].WriteBatch(ms[:]); err != nil {
+		if err := socks[r.IntN(len(socks))].WriteBatch(ms[:]); err != nil {
 			t.Error(err)
 			return sent
 		}
@@ -250,6 +252,7 @@ func TestHandshakeFlood(t *testing.T) {
 	if raceEnabled {
 		rate = 10_000
 	}
+	socks := strangers(t)
 	l := listening(t, "udp4", "127.0.0.1:0", &udt.Config{Backlog: 1000})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -271,7 +274,7 @@ func TestHandshakeFlood(t *testing.T) {
 	flooded := make(chan struct{})
 	go func() {
 		defer close(flooded)
-		sent = flood(ctx, t, l.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort(), rate)
+		sent = flood(ctx, t, socks[:], l.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort(), rate)
 	}()
 	var peak uint64
 	tried, in := 0, 0

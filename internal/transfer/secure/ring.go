@@ -231,6 +231,9 @@ func (r Ring) checkDir() error {
 }
 
 func checkMode(path string, info fs.FileInfo, bits fs.FileMode, what, remedy string) error {
+	if ofOthers(info) {
+		return &Error{Kind: KindAuth, Msg: path + " belongs to another user, who can change it", Hint: "chown it to the user who runs udtcp, or use another"}
+	}
 	if mode := info.Mode().Perm(); modesCount && mode&bits != 0 {
 		return &Error{
 			Kind: KindAuth, Msg: fmt.Sprintf("others can %s %s (mode %04o)", what, path, mode), Hint: remedy + path,

@@ -151,6 +151,34 @@ func TestKeyFileModes(t *testing.T) {
 	wantError(t, err, KindAuth, "chmod 700 "+string(r))
 }
 
+// What belongs to another user is that user's to change.
+func TestKeyFilesOfOthers(t *testing.T) {
+	if !modesCount || os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	for _, name := range []string{identityName, trustedName, "."} {
+		r := newRing(t)
+		r.put(t, identityName, NewIdentity().Secret()+"\n", 0o600)
+		r.put(t, trustedName, "", 0o600)
+		path := filepath.Join(string(r), name)
+		if err := os.Chown(path, 12345, 0); err != nil {
+			t.Fatal(err)
+		}
+		_, idErr := r.Identity()
+		_, trustErr := r.Trusted()
+		if name != trustedName {
+			wantError(t, idErr, KindAuth, path+" belongs to another user", "chown")
+		} else if idErr != nil {
+			t.Error(idErr)
+		}
+		if name != identityName {
+			wantError(t, trustErr, KindAuth, path+" belongs to another user", "chown")
+		} else if trustErr != nil {
+			t.Error(trustErr)
+		}
+	}
+}
+
 func TestDamagedIdentity(t *testing.T) {
 	id := NewIdentity()
 	for content, want := range map[string]string{
