@@ -12,7 +12,8 @@ import (
 
 type catOptions struct {
 	commonOptions
-	stay bool
+	stay     bool
+	messages messageOptions
 }
 
 func newCatCommand(a *app) *cobra.Command {
@@ -22,7 +23,8 @@ func newCatCommand(a *app) *cobra.Command {
 		Use:   "cat",
 		Short: "netcat for UDT: join standard input and output to a bare UDT stream",
 		Long: `Join standard input and output to a bare UDT stream, with any UDT program at the other end: no framing, no
-encryption, no digest.
+encryption, no digest. With --message at both ends it is UDT messages (SOCK_DGRAM) instead: each line is one, and each
+that arrives is written as a line. One that is larger than the smaller of both ends' buffers is refused, status 9.
 
 UDT cannot close one direction alone. When standard input ends, cat waits until the other end has acknowledged all of
 it, closes, and ends with 0; --stay goes on receiving until the other end closes instead. When the other end closes
@@ -37,10 +39,12 @@ udtcp cat [flags] --listen[=[HOST]:PORT]
 udtcp cat [flags] --rendezvous --bind :PORT HOST[:PORT]`, `
 udtcp cat --listen --stay > got
 udtcp cat HOST < file
-udtcp cat HOST:7000                         type to the other end, as netcat does`, plainStatuses)
+udtcp cat HOST:7000                         type to the other end, as netcat does
+udtcp cat --message --listen --stay         a line for each message that comes
+udtcp cat --message --ttl 200ms HOST        lines that are of no use when they are late`, catStatuses)
 	cmd.Flags().BoolVar(&o.stay, "stay", false, "when standard input ends, go on receiving until the peer closes")
 	addCommonFlags(cmd, &o.commonOptions)
-	addLater(cmd, "message", "size=", "ttl=", "unordered", "null")
+	addMessageFlags(cmd.Flags(), &o.messages)
 	addNoCompat(cmd)
 	var trust trustOptions
 	addTrustFlags(cmd, &trust)
@@ -51,6 +55,10 @@ udtcp cat HOST:7000                         type to the other end, as netcat doe
 		if err := trust.check(cmd, "cat is plain, for any UDT program; send and recv are not"); err != nil {
 			return err
 		}
+		if err := o.messages.check(cmd.Flags()); err != nil {
+			return err
+		}
+		o.datagram = o.messages.enabled
 		return runCat(ctx, a, o, args)
 	})
 	return cmd
@@ -72,7 +80,7 @@ func runCat(ctx context.Context, a *app, o *catOptions, args []string) error {
 	stopReport := a.report(l, "", payload{in: true, out: true}, func() sample { return sample{bytes: m.moved(), total: -1, totalFiles: -1} })
 	growPipe(a.env.Stdin)
 	growPipe(a.env.Stdout)
-	j := &joint{net: a.net, m: m, stdin: a.env.Stdin, stdout: a.env.Stdout, stay: o.stay}
+	j := &joint{net: a.net, m: m, stdin: a.env.Stdin, stdout: a.env.Stdout, stay: o.stay, messages: o.messages}
 	err = j.run(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -94,6 +102,8 @@ type joint struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stay   bool
+
+	messages messageOptions
 
 	closing atomic.Bool // standard input ended and the link is being closed by us
 }
@@ -138,32 +148,54 @@ func (j *joint) run(ctx context.Context) error {
 func (j *joint) send(ctx context.Context) error {
 	in, done := j.newInput(ctx)
 	defer done()
-	if _, err := io.Copy(j.m.link, in); err != nil {
-		if in.failure() != nil {
-			return fail(exitLocalIO, "", "standard input: %w", err)
-		}
+	err := j.copyIn(in)
+	var refused *failure
+	switch {
+	case errors.As(err, &refused): // what came before it is delivered
+	case err != nil && in.failure() != nil:
+		return fail(exitLocalIO, "", "standard input: %w", err)
+	case err != nil:
 		return &linkFault{err}
-	}
-	if j.stay {
+	case j.stay:
 		return nil
 	}
 	j.closing.Store(true)
-	if err := j.m.Close(); err != nil {
-		return fail(exitLost, "", "not all of standard input was acknowledged: %w", err)
+	if cerr := j.m.Close(); cerr != nil && err == nil {
+		return fail(exitLost, "", "not all of standard input was acknowledged: %w", cerr)
 	}
-	return nil
+	return err
+}
+
+// copyIn copies in to the link, as a stream or cut into messages.
+func (j *joint) copyIn(in io.Reader) error {
+	if m, ok := j.m.link.(messenger); ok && j.messages.enabled {
+		return j.sendMessages(m, in)
+	}
+	_, err := io.Copy(j.m.link, in)
+	return err
+}
+
+// copyOut copies what comes from the link to out.
+func (j *joint) copyOut(out io.Writer) error {
+	if m, ok := j.m.link.(messenger); ok && j.messages.enabled {
+		return j.receiveMessages(m, out)
+	}
+	_, err := io.Copy(out, j.m.link)
+	return err
 }
 
 // receive copies the link to standard output until the peer closes, which is nil.
 func (j *joint) receive() error {
 	out := &catOutput{w: j.stdout, taken: &j.m.in}
-	if _, err := io.Copy(out, j.m.link); err != nil {
-		if out.err != nil {
-			return fail(exitLocalIO, "", "standard output: %w", err)
-		}
-		return &linkFault{err}
+	err := j.copyOut(out)
+	var refused *failure
+	switch {
+	case out.err != nil:
+		return fail(exitLocalIO, "", "standard output: %w", err)
+	case err == nil, errors.As(err, &refused):
+		return err
 	}
-	return nil
+	return &linkFault{err}
 }
 
 // catOutput is standard output. Bytes count once they are written there, so what progress shows has really come out.

@@ -103,6 +103,7 @@ func (a *app) dial(ctx context.Context, o *commonOptions, remote address) (link,
 		a.out.info("dialling %s from %s until it dials here as well", addrs[0], local)
 	}
 	var tried []string
+	refused := 0
 	for i, addr := range addrs {
 		a.out.detail("connecting to %s", addr)
 		lo := o.link(a.out)
@@ -122,16 +123,27 @@ func (a *app) dial(ctx context.Context, o *commonOptions, remote address) (link,
 		if f := localFault(err, local); f != nil {
 			return nil, f
 		}
+		if errors.Is(err, errOtherType) {
+			return nil, otherType(addr, o.datagram)
+		}
 		if o.rendezvous && errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, fail(exitNoLink, "leave out --rendezvous here, or --listen there", "%s listens instead of dialling", addr)
 		}
 		if isWord(err) {
 			return nil, err
 		}
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			refused++
+		}
 		tried = append(tried, fmt.Sprintf("%s (%s)", addr, dialReason(err)))
 	}
 	if o.rendezvous {
 		return nil, notMet(o, remote, local, tried[0])
+	}
+	if refused == len(tried) {
+		return nil, fail(exitNoLink,
+			"it may be busy; or it takes messages where a stream is offered (udtcp cat --message), or the other way round",
+			"%s is there and refuses; tried %s", remote, strings.Join(tried, ", "))
 	}
 	return nil, fail(exitNoLink,
 		fmt.Sprintf("is the other end listening, and does UDP port %d reach it through its firewall?", remote.port),
@@ -179,6 +191,14 @@ func lookupReason(err error) string {
 		return de.Err
 	}
 	return err.Error()
+}
+
+// otherType is the error of meeting a socket of the other type at addr.
+func otherType(addr netip.AddrPort, messages bool) error {
+	if messages {
+		return fail(exitNoLink, "leave out --message here, or give it there too", "%s takes a stream, not messages", addr)
+	}
+	return fail(exitNoLink, "udtcp cat --message here, or leave out --message there", "%s takes messages, not a stream", addr)
 }
 
 // dialReason says in a word or two why one address could not be reached.

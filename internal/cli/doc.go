@@ -8,17 +8,17 @@
 //
 //	send, recv   files, directories and streams by package transfer (session.go runs one transfer over one link;
 //	             compat.go is --compat sendfile)
-//	cat          standard input and output joined to a bare UDT stream (catinput.go waits for input and link at once)
+//	cat          standard input and output joined to a bare UDT stream (catinput.go waits for input and link at once),
+//	             or to messages (catmessage.go)
 //	perf         memory to memory (perf.go the command, perfwire.go what is said, perfrun.go who says it,
 //	             perfreport.go what is shown; perfmeet.go both ends dial; emulate.go both ends here, over a simulated link)
 //	key          this user's identity and the peers it trusts
 //	version      what was built
 //
-// Flags come from the command line, then from UDTCP_ variables (envvars.go), then from defaults; flags that the contract
-// has and this version cannot honour are refused by name (later.go). endpoint (listen.go) settles who dials; dial.go
-// makes the connection, also where both ends dial (rendezvous.go), and serve.go waits for one, or with -k for any number.
-// secure.go stands between them and the network where connections are encrypted: no link passes it whose other end is not
-// known; identity.go says who is.
+// Flags come from the command line, then from UDTCP_ variables (envvars.go), then from defaults. endpoint (listen.go)
+// settles who dials; dial.go makes the connection, also where both ends dial (rendezvous.go), and serve.go waits for one,
+// or with -k for any number. secure.go stands between them and the network where connections are encrypted: no link
+// passes it whose other end is not known; identity.go says who is.
 //
 // # What comes out
 //

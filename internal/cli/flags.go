@@ -33,7 +33,8 @@ type commonOptions struct {
 	maxSessions             int  // likewise: the most to serve at once
 	insecure                bool
 
-	drain bool // not a flag: closing waits for as long as the connection lives
+	drain    bool // not a flag: closing waits for as long as the connection lives
+	datagram bool // set by the command: connections carry messages
 }
 
 const (
@@ -141,7 +142,7 @@ const forever = 10 * 365 * 24 * time.Hour
 func (o *commonOptions) link(out *console) linkOptions {
 	l := linkOptions{
 		mss: o.mss, window: o.window, cc: o.cc, bandwidth: o.bwlimit,
-		connectTimeout: o.connectTimeout, peerTimeout: o.timeout, linger: o.timeout, rendezvous: o.rendezvous,
+		connectTimeout: o.connectTimeout, peerTimeout: o.timeout, linger: o.timeout, rendezvous: o.rendezvous, datagram: o.datagram,
 	}
 	if o.timeout == 0 {
 		l.peerTimeout, l.linger = forever, forever

@@ -28,6 +28,9 @@ var transferStatuses = []status{
 // plainStatuses are those of commands that move no files.
 var plainStatuses = []status{exitOK, exitInternal, exitUsage, exitNoLink, exitLost, exitLocalIO, exitInterrupt, exitTerminate}
 
+// catStatuses are those of cat; a message that is too large is refused.
+var catStatuses = []status{exitOK, exitInternal, exitUsage, exitNoLink, exitLost, exitLocalIO, exitPolicy, exitInterrupt, exitTerminate}
+
 const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 
 {{end}}{{.UsageString}}`

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -61,6 +62,9 @@ type network interface {
 	Poller() poller
 }
 
+// errOtherType: who is dialled takes messages and we a stream, or the other way round.
+var errOtherType = errors.New("the other end has another type of socket")
+
 // linkOptions are the settings of a connection in units of the command line.
 type linkOptions struct {
 	mss            int     // bytes; 0 is the engine's default
@@ -71,5 +75,6 @@ type linkOptions struct {
 	peerTimeout    time.Duration // how long a silent peer is waited for
 	linger         time.Duration // how long Close waits for acknowledgements
 	rendezvous     bool          // who is dialled dials as well, within connectTimeout; local has a port then
+	datagram       bool          // messages, not a stream: the link is a messenger
 	trace          func(event string)
 }

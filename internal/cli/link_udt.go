@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/udtcp/udtcp/internal/udt"
 	"github.com/udtcp/udtcp/internal/udt/proto"
@@ -18,10 +20,13 @@ func (udtNetwork) Dial(ctx context.Context, local string, remote netip.AddrPort,
 		dial = udt.DialRendezvous
 	}
 	c, err := dial(ctx, "udp", local, remote.String(), o.udt())
+	if errors.Is(err, udt.ErrOtherType) {
+		err = errors.Join(errOtherType, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return udtLink{c}, nil
 }
 
 func (udtNetwork) Listen(family, local string, o linkOptions) (listener, error) {
@@ -39,7 +44,22 @@ func (l udtListener) TryAccept() (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return udtLink{c}, nil
+}
+
+// udtLink is a connection, as a messenger too.
+type udtLink struct{ *udt.Conn }
+
+func (l udtLink) SendMessage(p []byte, ttl time.Duration, inOrder bool) error {
+	return l.WriteMessage(p, udt.MessageOptions{TTL: ttl, InOrder: inOrder})
+}
+
+func (l udtLink) AppendMessage(b []byte) ([]byte, error) {
+	b, err := l.Conn.AppendMessage(b)
+	if errors.Is(err, udt.ErrTruncated) {
+		err = errors.Join(errCut, err)
+	}
+	return b, err
 }
 
 // What a poller waits for, and what it tells.
@@ -72,6 +92,9 @@ func (o linkOptions) udt() *udt.Config {
 		ConnectTimeout: o.connectTimeout, PeerTimeout: o.peerTimeout, Linger: o.linger,
 		Trace:            o.trace,
 		IgnorePeerErrors: true, // a forged one must not end a transfer, and none of our commands sends any
+	}
+	if o.datagram {
+		c.Type = udt.Datagram
 	}
 	switch o.cc.name {
 	case ccNative:

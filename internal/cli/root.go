@@ -132,9 +132,6 @@ func (a *app) command(cmd *cobra.Command, o *commonOptions, payload func() bool,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		err := applyEnv(cmd, a.env.LookupEnv)
 		a.setUp(o, payload())
-		if err == nil {
-			err = refuseLater(cmd)
-		}
 		if o.rendezvous && !cmd.Flags().Changed("connect-timeout") {
 			o.connectTimeout = rendezvousTimeout
 		}

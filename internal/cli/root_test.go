@@ -125,21 +125,6 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// What the contract has and this version has not is refused by name, by flag and by variable alike.
-func TestLaterFlags(t *testing.T) {
-	for cmd, flags := range map[string]string{
-		"cat": "--message --size=5 --ttl=1s --unordered --null",
-	} {
-		for _, flag := range strings.Fields(flags) {
-			p := run(t, procOptions{}, cmd, flag, "host", "file")
-			if p.code != 2 || !strings.Contains(p.stderr.String(), "is not available in this version") {
-				t.Errorf("udtcp %s %s: %d, %s", cmd, flag, p.code, p.stderr)
-			}
-		}
-	}
-	run(t, procOptions{env: map[string]string{"UDTCP_MESSAGE": "1"}}, "cat", "host").ends(2).says("--message is not available in this version")
-}
-
 func TestEnvironment(t *testing.T) {
 	n := newMemNet()
 	n.rejects = true
