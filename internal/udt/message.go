@@ -16,8 +16,9 @@ type MessageOptions = proto.MessageOptions
 // acknowledged within o.TTL is not sent any more, and the receiver told not to
 // wait for it. ErrTooLarge says that p has more than MaxMessage bytes.
 //
-// An empty message takes a packet like any other; libudt's receivers do not
-// deliver it.
+// An empty message takes a packet like any other. To a libudt peer nothing is
+// sent: its receiver delivers no empty message, and after the end nothing behind
+// one either.
 func (c *Conn) WriteMessage(p []byte, o MessageOptions) error {
 	if err := c.carries(Datagram); err != nil {
 		return c.fail("write", err)
@@ -71,7 +72,7 @@ func (c *Conn) TryWriteMessage(p []byte, o MessageOptions) error {
 
 // finishMessage fills the message that was begun.
 func (c *Conn) finishMessage(p []byte) error {
-	for more := true; more; {
+	for more := c.inMessage(); more; {
 		var (
 			n   int
 			err error
@@ -102,9 +103,19 @@ func (c *Conn) beginMessage(written proto.Instant, n int, o MessageOptions) (beg
 	if most := c.p.MaxMessage(); n > most {
 		return false, fmt.Errorf("%w: %d bytes, the buffers of both ends take %d", ErrTooLarge, n, most)
 	}
+	if n == 0 && !c.p.DeliversEmpty() {
+		return true, nil
+	}
 	begun = c.p.BeginMessage(written, n, o)
 	c.changed()
 	return begun, nil
+}
+
+// inMessage reports whether a message was begun that is not complete.
+func (c *Conn) inMessage() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.p.InMessage()
 }
 
 // fillMessage puts what fits of p into one piece of the send buffer and says

@@ -23,6 +23,9 @@ func (c *Conn) messages() bool { return c.cfg.Type == Datagram }
 // it (protocol trap D20).
 func (c *Conn) MaxMessage() int { return min(c.cfg.SendWindow, c.peerFlight-1) * c.snd.payload }
 
+// DeliversEmpty reports whether the peer is one that delivers empty messages.
+func (c *Conn) DeliversEmpty() bool { return c.extended }
+
 // BeginMessage starts a message of n bytes, at most MaxMessage; Reserve and
 // Commit follow until it is complete. ok is false if there is no room for all of
 // it, or if writing has come to an end.
