@@ -149,6 +149,7 @@ type report struct {
 	ok                      bool
 	code                    int // libudt's error code, 0 without one
 	sent, received          int64
+	messages                int64  // sent or received
 	digestSent, digestGiven uint64 // of what it sent, of what it was given
 	badAt                   int64
 	retransmitted           int64
@@ -210,6 +211,8 @@ func parseReport(line string) (r report, err error) {
 			r.sent, err = strconv.ParseInt(value, 10, 64)
 		case "received":
 			r.received, err = strconv.ParseInt(value, 10, 64)
+		case "messages":
+			r.messages, err = strconv.ParseInt(value, 10, 64)
 		case "digest_sent":
 			r.digestSent, err = strconv.ParseUint(value, 16, 64)
 		case "digest_received":

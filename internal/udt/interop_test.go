@@ -45,7 +45,12 @@ func TestInterop(t *testing.T) {
 		{"FileRegions", testFileRegions},
 		{"FileErrors", testFileErrors},
 		{"UserPackets", testUserPackets},
+		{"Messages", testMessages},
+		{"MessagesInAnyOrder", testMessagesInAnyOrder},
+		{"MessagesExpire", testMessagesExpire},
+		{"MessageTooLarge", testMessageTooLarge},
 		{"PyUDT", testPyUDT},
+		{"PyUDTMessages", testPyUDTMessages},
 		{"PyUDTPerfmon", testPyUDTPerfmon},
 		{"Poller", testPoller},
 

@@ -39,6 +39,7 @@ const char kUsage[] =
     "  --bytes N  --seconds T  --seed S (connection i sends seed S+i)\n"
     "  --rseed R (check what comes against seed R+i)  --raw (no generating, no digest)\n"
     "  --block N (bytes a call)  --dgram  --msg N  --ttl MS  --inorder\n"
+    "  --any (dgram: with --rseed, each message of --msg bytes of the --bytes at most once, in any order)\n"
     "  --turns N,-M,... (talk: send N bytes, receive M, ...)  --name NAME  --file PATH (recvfile)\n"
     "  --offset N  --custom (answer user-defined control packets, print \"custom kind=K ...\")\n"
     "how:\n"
@@ -58,7 +59,7 @@ const char kUsage[] =
     "4 time limit\n";
 
 enum Flag {
-  kBytes = 256, kSeconds, kSeed, kRseed, kRaw, kBlock, kDgram, kMsg, kTtl, kInorder,
+  kBytes = 256, kSeconds, kSeed, kRseed, kRaw, kBlock, kDgram, kMsg, kTtl, kInorder, kAny,
   kConns, kThreads, kShare, kRendezvous, kFrom, kWait, kNonblock, kBind, kPort, kBacklog, kLinger, kMss, kFc, kSndbuf, kRcvbuf,
   kUdpsnd, kUdprcv, kBw, kMark, kStallAt, kAbortAfter, kLimit, kMode, kName, kFile, kTurns, kOffset, kCustom,
 };
@@ -75,6 +76,7 @@ const option kFlags[] = {
     {"msg", required_argument, nullptr, kMsg},
     {"ttl", required_argument, nullptr, kTtl},
     {"inorder", no_argument, nullptr, kInorder},
+    {"any", no_argument, nullptr, kAny},
     {"conns", required_argument, nullptr, kConns},
     {"threads", required_argument, nullptr, kThreads},
     {"share", no_argument, nullptr, kShare},
@@ -166,6 +168,7 @@ bool apply(int flag, const char* arg, Options& o) {
     case kMsg: return small(arg, 1, o.msg);
     case kTtl: return small(arg, -1, o.ttl);
     case kInorder: o.inorder = true; return true;
+    case kAny: o.any = true; return true;
     case kConns: return small(arg, 1, o.conns);
     case kThreads: return small(arg, 1, o.threads);
     case kShare: o.share = true; return true;
@@ -229,8 +232,8 @@ bool parse_options(int argc, char** argv, Options& o) {
     fprintf(stderr, "udtpeer: mode %s needs --bytes%s\n", o.mode.c_str(), o.mode == "source" ? " or --seconds" : "");
     return false;
   }
-  if (o.dgram && o.mode != "sink" && o.mode != "source" && o.mode != "hold") {
-    fprintf(stderr, "udtpeer: --dgram knows only sink, source and hold\n");
+  if (o.dgram && o.mode != "sink" && o.mode != "source" && o.mode != "talk" && o.mode != "hold") {
+    fprintf(stderr, "udtpeer: --dgram knows only sink, source, talk and hold\n");
     return false;
   }
   if (moves_file(o.mode) && o.nonblock) {

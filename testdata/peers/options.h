@@ -35,6 +35,7 @@ struct Options {
   int msg = 4000;            // dgram: bytes a message
   int ttl = -1;              // dgram: milliseconds
   bool inorder = false;      // dgram
+  bool any = false;          // dgram: what is checked may come in any order, or not at all
   int64_t mark = -1;         // print a line when this many bytes have passed
   int64_t abort_after = -1;  // die without shutdown when this many bytes have passed
   int64_t stall_at = -1;     // stop receiving here until a line or EOF on stdin
