@@ -238,10 +238,8 @@ func (c *Conn) takeMessage(p []byte) int {
 		c.mu.Lock()
 		v, ok := c.p.PeekMessage()
 		c.mu.Unlock()
-		n := 0
 		if ok {
-			n = v.Copy(p[total:])
-			total += n
+			total += v.Copy(p[total:])
 		}
 		c.mu.Lock()
 		if more = ok && total < len(p); more {
