@@ -104,7 +104,7 @@ func TestCatMessageEnds(t *testing.T) {
 		{name: "standard output is gone", err: io.EOF, stdout: brokenPipe{}, want: exitLocalIO},
 	} {
 		in, feed := io.Pipe()
-		defer feed.Close()
+		t.Cleanup(func() { _ = feed.Close() })
 		here, _ := newMemNet().memLinks()
 		var out strings.Builder
 		j := &joint{

@@ -25,10 +25,7 @@ var transferStatuses = []status{
 	exitInterrupt, exitTerminate,
 }
 
-// plainStatuses are those of commands that move no files.
-var plainStatuses = []status{exitOK, exitInternal, exitUsage, exitNoLink, exitLost, exitLocalIO, exitInterrupt, exitTerminate}
-
-// catStatuses are those of cat; a message that is too large is refused.
+// catStatuses are those of cat; a message that is too large is exitPolicy.
 var catStatuses = []status{exitOK, exitInternal, exitUsage, exitNoLink, exitLost, exitLocalIO, exitPolicy, exitInterrupt, exitTerminate}
 
 const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
