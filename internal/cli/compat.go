@@ -123,6 +123,7 @@ func runFetch(ctx context.Context, a *app, o *recvOptions, args []string) error 
 	}
 	o.retryFor = 0 // the exchange has no way to go on
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, verb: "received", caution: compatCaution}
+	c.ready = func() { a.confine(ro) }
 	c.armed = func(_ *meter, p *transfer.Progress) bool {
 		total := p.Total()
 		return total < 0 || !stdout && p.Bytes() < total

@@ -23,6 +23,8 @@ type Env struct {
 	Notify func() (c <-chan os.Signal, stop func())
 	// Protect keeps the process's memory to itself; it is called before a private key is read. Nil does nothing.
 	Protect func() error
+	// Confine leaves the process no more of the file system than a receiver needs. Nil does nothing.
+	Confine func(reach) error
 
 	network   network // how connections are made; nil is UDT
 	lineLimit int64   // bytes a sender gives to one secure connection; 0 is keyLimit
@@ -57,6 +59,7 @@ func OSEnv() Env {
 			return c, func() { signal.Stop(c) }
 		},
 		Protect: protectMemory,
+		Confine: confineProcess,
 	}
 }
 

@@ -115,6 +115,7 @@ func runRecv(ctx context.Context, a *app, o *recvOptions, preserve bool, args []
 	}
 	c := &transferCommand{o: &o.commonOptions, ep: ep, carries: payload{out: stdout}, trust: &o.trust, verb: "received"}
 	ro.Secure = !o.insecure
+	c.ready = func() { a.confine(ro) }
 	c.run = func(ctx context.Context, _ *meter, h hooks) (transfer.Result, error) {
 		ro := ro
 		ro.Progress, ro.OnFile, ro.OnMessage = h.progress, h.onFile, h.onMessage

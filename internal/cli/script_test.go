@@ -24,7 +24,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// tryReachVariable makes the tests' own program tryReach.
+const tryReachVariable = "UDTCP_TEST_REACH"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(tryReachVariable) != "" {
+		tryReach()
+		os.Exit(0)
+	}
 	// Scripts wait more than they compute. The command line has the last word.
 	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
@@ -68,6 +75,8 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
+			case "landlock":
+				return hasLandlock(), nil
 			case "tmpfs":
 				return canMount(t), nil
 			case "ipv6":

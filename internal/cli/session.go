@@ -33,6 +33,7 @@ type transferCommand struct {
 	verb    string        // "sent", "received"
 	caution string        // what to warn of, if it is not that of every transfer
 	run     exchange
+	ready   func()                                    // called before the first connection, when what is to be read beforehand has been; may be nil
 	armed   func(m *meter, p *transfer.Progress) bool // whether something should be moving; nil: see mustMove
 }
 
@@ -47,6 +48,9 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 		if err := a.protect(c.trust, c.ep.listen || c.o.rendezvous, secureProtocol, transfer.Greet); err != nil {
 			return err
 		}
+	}
+	if c.ready != nil {
+		c.ready()
 	}
 	if !c.o.keepOpen {
 		l, retry, stop, err := a.connect(ctx, c.o, c.ep)

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package cli
+
+func hasLandlock() bool { return false }
+
+func tryReach() {}
