@@ -56,7 +56,7 @@ fuzz-long: ## the same for hours: FUZZTIME (15m) each
 
 .PHONY: attack
 attack: ## forged, spoiled and flooding packets at full length, with the counts; minutes
-	UDTCP_ATTACK=1 $(GO) test -count=1 -v -timeout 60m -run 'Forged|Flood|Malformed' ./internal/udt/...
+	UDTCP_ATTACK=1 $(GO) test -count=1 -v -timeout 60m -run 'Forged|Flood|Malformed|Stalled' ./internal/udt/... ./internal/cli
 
 .PHONY: bench
 bench: bin/benchstat ## Go benchmarks, then bench-loopback

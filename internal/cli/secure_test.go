@@ -289,13 +289,17 @@ func TestKeyCommands(t *testing.T) {
 
 // Strangers that come and say nothing, or nonsense, keep nobody out, and a listener lets only so many stay.
 func TestStalledStrangers(t *testing.T) {
+	clients := 300
+	if os.Getenv("UDTCP_ATTACK") != "" {
+		clients = 10_000
+	}
 	synctest.Test(t, func(t *testing.T) {
 		n, dir := newMemNet(), t.TempDir()
 		src := writeFile(t, dir, "a", []byte("payload"))
 		r := start(t, procOptions{net: n}, "recv", "--listen=:0", "-o", dir+"/in/")
 		port := netip.MustParseAddrPort("127.0.0.1:" + r.listening())
 		var strangers []link
-		for i := range 300 {
+		for i := range clients {
 			l, err := n.Dial(t.Context(), "", port, linkOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -314,15 +318,17 @@ func TestStalledStrangers(t *testing.T) {
 				broken++
 			}
 		}
-		if broken != 296 {
-			t.Errorf("of 300 from one source %d were sent away", broken)
+		if broken != clients-4 {
+			t.Errorf("of %d from one source %d were sent away", clients, broken)
 		}
 		began := time.Now()
 		run(t, procOptions{net: n}, "send", port.String(), src).ends(0)
 		r.ends(0)
-		if d := time.Since(began); d > time.Second {
+		d := time.Since(began)
+		if d > time.Second {
 			t.Errorf("a friend waited %v", d)
 		}
+		t.Logf("%d stalled clients, %d sent away; a friend was through in %v", clients, broken, d)
 		for _, l := range strangers {
 			_ = l.Abort()
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // oneWay is a connection on which a fixed text comes in, and what goes out is dropped.
@@ -254,6 +255,9 @@ func TestHostileSizes(t *testing.T) {
 	for name, text := range map[string][]byte{
 		"file":         slices.Concat(frame(frameHello, hello), offer, frame(frameEntry, huge)),
 		"data frame":   slices.Concat(frame(frameHello, hello), offer, frame(frameEntry, huge), header(frameData, 1<<32-1)),
+		"2^40 chunks":  slices.Concat(frame(frameHello, hello), offer, frame(frameEntry, &entryBody{ID: 1, Kind: entryFile, Name: "f", Size: minChunk << 40}), header(frameData, 1<<32-1)),
+		"long name":    slices.Concat(frame(frameHello, hello), offer, frame(frameEntry, &entryBody{ID: 1, Kind: entryFile, Name: strings.Repeat("x", 65_500)})),
+		"longer name":  slices.Concat(frame(frameHello, hello), offer, header(frameEntry, 64<<10+1)),
 		"control":      slices.Concat(frame(frameHello, hello), offer, header(frameEntry, 1<<32-1)),
 		"hello":        header(frameHello, 1<<31),
 		"map of CBOR":  append(header(frameHello, 9), 0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
@@ -265,10 +269,14 @@ func TestHostileSizes(t *testing.T) {
 		dir := t.TempDir()
 		runtime.ReadMemStats(&before)
 		conn := oneWay{Reader: io.MultiReader(bytes.NewReader(prelude()), bytes.NewReader(text))}
+		began := time.Now()
 		_, err := receive(t.Context(), conn, RecvOptions{Dir: dir}, open)
+		took := time.Since(began)
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; err == nil || grown > 1<<20 {
 			t.Errorf("%s: %d bytes allocated, %v", name, grown, err)
+		} else {
+			t.Logf("%s: refused within %v, %d KiB allocated", name, took, grown>>10)
 		}
 	}
 	// And the sender.
