@@ -119,6 +119,7 @@ func (c *Conn) packet(out []Run, build func([]byte) []byte) []Run {
 // windows let it: lost packets first, lowest number first.
 func (c *Conn) transmitData(now Instant, out []Run) []Run {
 	if !c.hasData() {
+		c.pace.holds = false
 		c.noteIdlePath()
 		return out
 	}
@@ -175,6 +176,7 @@ func (c *Conn) transmitData(now Instant, out []Run) []Run {
 		c.count.DataSent += int64(r.n)
 		out = append(out, Run{Buf: buf, Segment: c.snd.stride})
 	}
+	c.pace.holds = c.hasData()
 	c.sizeSendBuffer()
 	c.noteIdlePath()
 	return out

@@ -116,3 +116,52 @@ func TestMaxBandwidth(t *testing.T) {
 		t.Errorf("%d packets in a second, want 100 and some pairs", n)
 	}
 }
+
+// paced is a connection that sends 10 packets a millisecond.
+func paced(t *testing.T) *script {
+	cfg := testConfig(1)
+	cfg.Controller = NewFixed(10_000 * 12_000)
+	return newConnectedScript(t, cfg)
+}
+
+// A scheduler that is late now and then costs nothing, and makes no burst of
+// more than a millisecond's worth and the second packet of a pair.
+func TestLatenessIsMadeUpFor(t *testing.T) {
+	s := paced(t)
+	for s.now < Instant(100*ms) {
+		s.c.Write(s.now, make([]byte, 300*1456)) // more than goes meanwhile
+		s.pass(6 * ms)
+		s.now = s.now.Add(4 * ms)
+		s.step()
+	}
+	s.pass(4 * ms)
+	at := map[Instant]int{}
+	sent := s.take()
+	for _, p := range sent {
+		if _, ok := ParseData(p.b); ok {
+			at[p.at]++
+		}
+	}
+	for now, n := range at {
+		if n > 11 {
+			t.Errorf("a burst of %d at %v", n, time.Duration(now))
+		}
+	}
+	if want := int(s.now) / 100_000; len(sent) < want*98/100 || len(sent) > want*102/100+20 {
+		t.Errorf("%d packets in %v, want %d", len(sent), time.Duration(s.now), want)
+	}
+}
+
+// Time in which there was nothing to send is no reason to send faster.
+func TestIdleIsNotMadeUpFor(t *testing.T) {
+	s := paced(t)
+	s.c.Write(0, make([]byte, 20*1456))
+	s.pass(50 * ms)
+	s.take()
+	s.c.Write(s.now, make([]byte, 200*1456))
+	s.step()
+	s.pass(5 * ms)
+	if n := len(s.takenData()); n < 55 || n > 65 {
+		t.Errorf("%d packets in 5 ms after a pause, want 60", n)
+	}
+}

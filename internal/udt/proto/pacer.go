@@ -12,13 +12,20 @@ const (
 	paceMaxBurst = time.Millisecond
 	// paceMinBurst is how many packets may always go together: a probe pair.
 	paceMinBurst = 2
+	// paceBehind is how late a scheduler may let us be without a loss of rate.
+	// It is made up for by full bursts, a quantum apart.
+	paceBehind = 4 * time.Millisecond
 )
 
-// A pacer spaces packets by a period. Being late is made good by a burst, but
-// never by more than paceMaxBurst's worth.
+// A pacer spaces packets by a period. Being late is made good by bursts, none
+// longer than paceMaxBurst's worth.
 type pacer struct {
 	period float64 // ns per packet; 0 = no pacing
 	next   float64 // ns; when the next packet is due
+	holds  bool    // packets wait for the pacer alone, so that it is behind if they are late
+
+	burst Instant // when the latest burst began
+	room  int     // packets that still may go in it
 }
 
 // budget returns how many packets may be sent now.
@@ -29,16 +36,24 @@ func (p *pacer) budget(now Instant) int {
 		return unlimited
 	}
 	burst := max(float64(paceMaxBurst), paceMinBurst*p.period)
-	p.next = max(p.next, float64(now)-burst+p.period)
+	behind := burst
+	if p.holds {
+		behind = max(burst, float64(paceBehind))
+	}
+	p.next = max(p.next, float64(now)-behind+p.period)
+	if now.Sub(p.burst) >= paceQuantum {
+		p.burst, p.room = now, int(burst/p.period)
+	}
 	if p.next > float64(now) {
 		return 0
 	}
-	return int((float64(now)-p.next)/p.period) + 1
+	return max(0, min(int((float64(now)-p.next)/p.period)+1, p.room))
 }
 
 // sent takes n packets off the budget.
 func (p *pacer) sent(n int) {
 	p.next += float64(n) * p.period
+	p.room -= n
 }
 
 // due returns when to look again: when a quantum's packets, at least one, may
@@ -47,7 +62,11 @@ func (p *pacer) due() Instant {
 	if p.period <= 0 {
 		return 0
 	}
-	return Instant(math.Ceil(p.next + max(0, float64(paceQuantum)-p.period)))
+	due := Instant(math.Ceil(p.next + max(0, float64(paceQuantum)-p.period)))
+	if p.room <= 0 {
+		due = max(due, p.burst.Add(paceQuantum))
+	}
+	return due
 }
 
 // setRate sets the packets per second; 0 means no pacing.

@@ -45,13 +45,22 @@ func TestPacerLongRunRate(t *testing.T) {
 }
 
 // However late: never more than a millisecond's worth, or a probe pair, goes
-// at once; the rest of the time is lost.
+// at once, nor soon after that.
 func TestPacerBurstAfterIdle(t *testing.T) {
 	for rate, most := range map[float64]int{10: 2, 1000: 2, 3000: 3, 100_000: 100, 1e6: 1000} {
 		var p pacer
 		p.setRate(rate)
-		if got := p.budget(Instant(time.Hour)); got > most || got < 1 {
-			t.Errorf("%v packets/s: %d packets after an hour, at most %d", rate, got, most)
+		for _, p.holds = range []bool{false, true} {
+			now := Instant(time.Hour)
+			got := p.budget(now)
+			if got > most || got < 1 {
+				t.Errorf("%v packets/s: %d packets after an hour, at most %d", rate, got, most)
+			}
+			p.sent(got)
+			if again := p.budget(now.Add(paceQuantum - 1)); again > most/2 {
+				t.Errorf("%v packets/s: %d packets after a burst", rate, again)
+			}
+			p = pacer{period: p.period}
 		}
 	}
 }
