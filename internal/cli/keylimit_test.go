@@ -120,3 +120,22 @@ func TestKeysAreChanged(t *testing.T) {
 		})
 	}
 }
+
+// TestSeatIsKept: a session goes on over another connection also where -k serves as many as it may.
+func TestSeatIsKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	o := procOptions{net: newMemNet(), limit: 1 << 20, env: map[string]string{"UDTCP_RETRY_FOR": "1h"}}
+	run(t, o, "key", "show").ends(0)
+	data := bytes.Repeat([]byte("0123456789abcdef"), 8<<16)
+	r := start(t, o, "recv", "-k", "-v", "--max-sessions", "1", "--json", "--listen=:0", "-o", filepath.Join(dir, "got")+"/")
+	run(t, o, "send", "127.0.0.1:"+r.listening(), writeFile(t, dir, "a.bin", data)).ends(0)
+	r.signals <- os.Interrupt
+	r.ends(0)
+	if got, err := os.ReadFile(filepath.Join(dir, "got", "a.bin")); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if !strings.Contains(r.stderr.String(), "fresh connection") {
+		t.Errorf("it was one connection: %s", r.stderr)
+	}
+}

@@ -277,7 +277,11 @@ func (s *perfServer) serve(ctx context.Context, lis listener) error {
 	defer s.dropAll()
 	if s.o.keepOpen {
 		var mu sync.Mutex
-		return s.a.serve(ctx, lis, nil, s.o.maxSessions, func(ctx context.Context, l link) {
+		return s.a.serve(ctx, lis, nil, s.o.maxSessions, func(ctx context.Context, l link, seat func() bool) {
+			if !seat() {
+				_ = l.Abort()
+				return
+			}
 			t := s.admit(ctx, l)
 			if t == nil {
 				return

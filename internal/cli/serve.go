@@ -9,8 +9,13 @@ import (
 	"github.com/udtcp/udtcp/internal/transfer"
 )
 
-// defaultSessions is how many peers -k serves at once. More wait in the listener's backlog.
-const defaultSessions = 64
+const (
+	// defaultSessions is how many peers -k serves at once.
+	defaultSessions = 64
+	// waitingRoom is how many more may be inside, to say what they want or to wait until they are served. The rest wait in
+	// the listener's backlog.
+	waitingRoom = 64
+)
 
 // listen opens the listener and tells where it is.
 func (a *app) listen(o *commonOptions, local address) (listener, error) {
@@ -82,9 +87,13 @@ func (d *door) close() {
 // errDraining is the cause of a context that the first signal has ended.
 var errDraining = errors.New("draining")
 
-// serve hands every peer that comes to handle, most of them side by side, until the first signal. Then it takes no more,
-// lets those that are there finish, and returns nil. handle reports each peer's outcome itself.
-func (a *app) serve(ctx context.Context, lis listener, hub *transfer.Hub, most int, handle func(ctx context.Context, l link)) error {
+// A server handles a peer that has come in, and reports its outcome itself. Once it knows that this is somebody to serve it
+// calls seat, which waits until fewer than most are served; if that says false no more are, and l is to be closed.
+type server func(ctx context.Context, l link, seat func() bool)
+
+// serve hands every peer that comes to handle, side by side, until the first signal. Then it takes no more, lets those that
+// are served finish, and returns nil.
+func (a *app) serve(ctx context.Context, lis listener, hub *transfer.Hub, most int, handle server) error {
 	d, err := a.openDoor(lis)
 	if err != nil {
 		return err
@@ -99,17 +108,21 @@ func (a *app) serve(ctx context.Context, lis listener, hub *transfer.Hub, most i
 		case <-taking.Done():
 		}
 	})
-	slots := make(chan struct{}, most)
+	inside, seats := make(chan struct{}, most+waitingRoom), make(chan struct{}, most)
 	for err == nil {
-		select {
-		case slots <- struct{}{}:
-		case <-taking.Done():
-		}
+		take(taking, inside)
 		var l link
 		if l, err = d.next(taking); err == nil {
 			sessions.Go(func() {
-				defer func() { <-slots }()
-				handle(ctx, l)
+				defer func() { <-inside }()
+				seated := false
+				handle(ctx, l, func() bool {
+					seated = take(taking, seats)
+					return seated
+				})
+				if seated {
+					<-seats
+				}
 			})
 		}
 	}
@@ -128,4 +141,17 @@ func (a *app) serve(ctx context.Context, lis listener, hub *transfer.Hub, most i
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// take waits for one of the places; false if ctx ended first.
+func take(ctx context.Context, places chan struct{}) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -68,7 +68,7 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 	}
 	var mu sync.Mutex
 	hub := transfer.NewHub(!c.o.insecure)
-	return a.serve(ctx, lis, hub, c.o.maxSessions, func(ctx context.Context, l link) {
+	return a.serve(ctx, lis, hub, c.o.maxSessions, func(ctx context.Context, l link, seat func() bool) {
 		peer := l.RemoteAddr().String()
 		m := newMeter(l)
 		var conn io.ReadWriteCloser = m
@@ -82,6 +82,10 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 				return // it went on with a session, or was of no use
 			}
 			retry = transfer.Retry{For: c.o.retryFor, Hub: hub}
+		}
+		if !seat() {
+			_ = m.Abort()
+			return
 		}
 		out, err := c.session(ctx, a, m, conn, retry, peer)
 		v := judge(err)
