@@ -101,9 +101,22 @@ func (ln *line) read(s *session) {
 		ln.lose(err)
 		return
 	}
+	if e.Remote && !ln.isReady() {
+		err = s.turnedAway(err)
+	}
 	s.end(err)
 	// The peer may be deep in a Write. Let it get to our last frame.
 	_, _ = io.Copy(io.Discard, ln.conn)
+}
+
+// isReady tells whether both ends have greeted and go on.
+func (ln *line) isReady() bool {
+	select {
+	case <-ln.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 func (ln *line) readFrames(s *session) error {

@@ -175,7 +175,7 @@ func TestTortureReconnect(t *testing.T) {
 }
 
 // TestTortureReconnectEverywhere cuts the first connection after every byte of a small transfer, or as many as there is
-// time for, in either direction.
+// time for and the last of them, in either direction, whoever dials.
 func TestTortureReconnectEverywhere(t *testing.T) {
 	run := newTorture(t, "connection cut after a byte, and made again", "EVERYWHERE", 400)
 	src := t.TempDir()
@@ -185,27 +185,38 @@ func TestTortureReconnectEverywhere(t *testing.T) {
 	whole := newWire(1 << 16)
 	o := move(t, whole, so, RecvOptions{Dir: t.TempDir(), Preserve: true})
 	o.well(t)
-	step := (whole.a.out.moved+whole.b.out.moved)/int64(run.Cases) + 1
+	step := 2*(whole.a.out.moved+whole.b.out.moved)/int64(run.Cases) + 1
 	run.Cases = 0
-	for dir, l := range map[string]func(w *wire) *wireLane{
-		"to the receiver": func(w *wire) *wireLane { return w.a.out }, "to the sender": func(w *wire) *wireLane { return w.b.out },
-	} {
-		for at := int64(0); at <= l(whole).moved; at += step {
-			dst := t.TempDir()
-			run.Cases++
-			run.Runs.Add(1)
-			synctest.Test(t, func(t *testing.T) {
-				o, p := reconnecting(t, true, so, RecvOptions{Dir: dst, Preserve: true}, func(n int, w *wire) {
-					if n == 0 {
-						l(w).cutAt = at
-					}
-				})
-				if o.sendErr != nil || o.gotErr != nil {
-					t.Fatalf("cut %s after %d bytes, %d connections: %v, %v", dir, at, p.made, o.sendErr, o.gotErr)
+	cut := func(senderDials, toReceiver bool, at int64) {
+		dst := t.TempDir()
+		run.Cases++
+		run.Runs.Add(1)
+		synctest.Test(t, func(t *testing.T) {
+			o, p := reconnecting(t, senderDials, so, RecvOptions{Dir: dst, Preserve: true}, func(n int, w *wire) {
+				switch {
+				case n > 0:
+				case senderDials == toReceiver:
+					w.a.out.cutAt = at
+				default:
+					w.b.out.cutAt = at
 				}
-				o.well(t)
 			})
-			sameTree(t, filepath.Join(src, "top"), filepath.Join(dst, "top"))
+			if o.sendErr != nil || o.gotErr != nil {
+				t.Fatalf("sender dials: %v, to the receiver: %v, cut after %d bytes, %d connections: %v, %v",
+					senderDials, toReceiver, at, p.made, o.sendErr, o.gotErr)
+			}
+			o.well(t)
+		})
+		sameTree(t, filepath.Join(src, "top"), filepath.Join(dst, "top"))
+	}
+	for _, senderDials := range []bool{true, false} {
+		for toReceiver, moved := range map[bool]int64{true: whole.a.out.moved, false: whole.b.out.moved} {
+			for at := int64(0); at < moved; at += step {
+				cut(senderDials, toReceiver, at)
+			}
+			for last := range int64(20) {
+				cut(senderDials, toReceiver, moved-last)
+			}
 		}
 	}
 }

@@ -73,10 +73,9 @@ func (s *session) next(ctx context.Context, ln *line) (*line, error) {
 	if !r.possible() || s.hub != nil && s.hub.isClosed() {
 		return nil, s.party.lost(ln.err)
 	}
-	select {
-	case <-ln.ready:
+	if ln.isReady() {
 		r.since, r.failures = time.Time{}, 0
-	default:
+	} else {
 		r.failures++ // it did not get as far as going on
 	}
 	if r.since.IsZero() {
@@ -111,6 +110,18 @@ func (s *session) next(ctx context.Context, ln *line) (*line, error) {
 		return nil, nil
 	}
 	return nil, s.party.lost(ln.err)
+}
+
+// turnedAway is what it means that the other end does not take the next connection. Where all that is missing is its last
+// word, it has said that, and its session is over.
+func (s *session) turnedAway(err error) error {
+	if s.attempt == 0 {
+		return err
+	}
+	if e := s.party.lost(err); e == nil || KindOf(e) == KindUnknown {
+		return e
+	}
+	return err
 }
 
 // giveUp ends a session that waits for its next line, with what that means.
