@@ -44,6 +44,46 @@ func TestDrainPipe(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
+	// Zeros behind the last byte, as tar pads archives with: taken or not, in the pipe or not yet.
+	for name, c := range map[string]struct {
+		taken int
+		early bool // the reader goes before the last zeros are written
+		want  error
+	}{
+		"all":                        {6, false, nil},
+		"all, before there are more": {6, true, nil},
+		"some of them":               {8, false, nil},
+		"not all":                    {5, false, syscall.EPIPE},
+		"not all, before":            {5, true, syscall.EPIPE},
+	} {
+		r, w := outputPipe(t)
+		out := drainable(w)
+		write := func(s string) error {
+			_, err := io.WriteString(out, s)
+			return err
+		}
+		err := write("stream\x00\x00")
+		if c.early {
+			_, _ = io.ReadFull(r, make([]byte, c.taken))
+			r.Close()
+		}
+		err = errors.Join(err, write("\x00\x00\x00"), write("\x00"))
+		if !c.early {
+			_, _ = io.ReadFull(r, make([]byte, c.taken))
+			r.Close()
+		}
+		if err == nil {
+			err = out.(transfer.Drainer).Drain(nil)
+		}
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		if err == nil && c.early {
+			if err := write("x"); !errors.Is(err, syscall.EPIPE) {
+				t.Errorf("%s: then %v", name, err)
+			}
+		}
+	}
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
 	if err != nil {
 		t.Fatal(err)
