@@ -28,6 +28,7 @@ type mallory struct {
 
 	mu    sync.Mutex
 	count map[bool]int // pieces each way, true to the listener
+	links int          // joined
 	meant bool         // the attack came to pass, and not with a record that says nothing
 }
 
@@ -74,6 +75,7 @@ func (m *mallory) serve(ctx context.Context) {
 			_ = l.Abort()
 			continue
 		}
+		m.links++
 		all.Go(func() {
 			var two sync.WaitGroup
 			two.Go(func() { m.pass(true, l, far) })
@@ -205,17 +207,18 @@ type attacked struct {
 	sent, received int // exit statuses
 	got            []byte
 	pieces         map[bool]int
+	links          int
 	meant          bool
 }
 
 // underAttack sends a file through mallory, in a bubble, so that waiting takes no time. user is where the keys are
 // that both ends have.
-func underAttack(t *testing.T, user, src string, senderListens bool, at target, does attack) (out attacked) {
+func underAttack(t *testing.T, user, src, retryFor string, senderListens bool, at target, does attack) (out attacked) {
 	dst := filepath.Join(t.TempDir(), "in")
 	synctest.Test(t, func(t *testing.T) {
 		n := newMemNet()
 		n.config = user
-		sendArgs, recvArgs := []string{"send", "--retry-for", "0", src}, []string{"recv", "--retry-for", "0", "-o", dst + "/"}
+		sendArgs, recvArgs := []string{"send", "--retry-for", retryFor, src}, []string{"recv", "--retry-for", retryFor, "-o", dst + "/"}
 		listens, dials := recvArgs, sendArgs
 		if senderListens {
 			listens, dials = sendArgs, recvArgs
@@ -236,7 +239,7 @@ func underAttack(t *testing.T, user, src string, senderListens bool, at target, 
 		stop()
 		<-served
 		m.door.close()
-		out.sent, out.received, out.pieces, out.meant = d.code, l.code, m.count, m.meant
+		out.sent, out.received, out.pieces, out.links, out.meant = d.code, l.code, m.count, m.links, m.meant
 		if senderListens {
 			out.sent, out.received = l.code, d.code
 		}
@@ -260,7 +263,7 @@ func TestManInTheMiddle(t *testing.T) {
 	src := writeFile(t, dir, "a", content)
 	run(t, procOptions{net: n}, "key", "show").ends(0)
 	for _, senderListens := range []bool{false, true} {
-		whole := underAttack(t, n.config, src, senderListens, target{}, nil)
+		whole := underAttack(t, n.config, src, "0", senderListens, target{}, nil)
 		if whole.sent != 0 || whole.received != 0 || !bytes.Equal(whole.got, content) {
 			t.Fatalf("without an attack: %d, %d, %d bytes", whole.sent, whole.received, len(whole.got))
 		}
@@ -275,7 +278,7 @@ func TestManInTheMiddle(t *testing.T) {
 						continue
 					}
 					what := fmt.Sprintf("%s, piece %d of %d (to the listener: %v, the sender listens: %v)", name, i, count, up, senderListens)
-					o := underAttack(t, n.config, src, senderListens, target{up, i}, does)
+					o := underAttack(t, n.config, src, "0", senderListens, target{up, i}, does)
 					ends[fmt.Sprintf("%d %d", o.sent, o.received)]++
 					if o.got != nil && !bytes.Equal(o.got, content) {
 						t.Fatalf("%s: %d wrong bytes have the name", what, len(o.got))
@@ -301,6 +304,34 @@ func TestManInTheMiddle(t *testing.T) {
 			}
 		}
 		t.Logf("pieces %v; ends of sender and receiver: %v", whole.pieces, ends)
+	}
+}
+
+// A wrong byte, as one can have that is forged into UDT's window, costs a secure session a connection and nothing else.
+func TestWrongByteCostsAReconnect(t *testing.T) {
+	t.Parallel()
+	n, dir := newMemNet(), t.TempDir()
+	content := bytes.Repeat([]byte("0123456789abcdef"), 3<<16)
+	src := writeFile(t, dir, "a", content)
+	run(t, procOptions{net: n}, "key", "show").ends(0)
+	for _, senderListens := range []bool{false, true} {
+		up, done := !senderListens, false // the way the file goes
+		whole := underAttack(t, n.config, src, "1h", senderListens, target{}, nil)
+		// The attack sees the same piece of each connection, and its first time only changes something.
+		o := underAttack(t, n.config, src, "1h", senderListens, target{up, whole.pieces[up] / 2}, func(piece, _ []byte, forth, _ link) bool {
+			if !done {
+				piece[len(piece)/2] ^= 1
+			}
+			done = true
+			_, _ = forth.Write(piece)
+			return true
+		})
+		if o.sent != 0 || o.received != 0 || !bytes.Equal(o.got, content) {
+			t.Errorf("the sender listens: %v: %d, %d, %d bytes", senderListens, o.sent, o.received, len(o.got))
+		}
+		if !done || whole.links != 1 || o.links != 2 {
+			t.Errorf("the sender listens: %v: %d connections and then %d", senderListens, whole.links, o.links)
+		}
 	}
 }
 
