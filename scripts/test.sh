@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test.sh [PACKAGE...]: go vet and the whole test suite, under the race
-# detector, then once more without the kernel's batched UDP calls.
+# detector, then what that is too slow for without it, then once more without the
+# kernel's batched UDP calls.
 #
 #   UDTCP_REQUIRE_RACE=1     fail where the race detector cannot run
 #   UDTCP_REQUIRE_INTEROP=1  fail where the tests against libudt cannot run
@@ -35,6 +36,16 @@ go build -o bin/testtally ./scripts/testtally
 status=0
 say "== go test ${flags[*]} ${packages[*]}"
 go test -json "${flags[@]}" "${packages[@]}" | bin/testtally || status=1
+
+# Packages that leave something out under the race detector have a file for each case.
+mapfile -t slow < <(go list -f '{{.ImportPath}} {{join .TestGoFiles " "}} {{join .XTestGoFiles " "}}' "${packages[@]}" |
+    awk '/ race_off_test.go/ || / race_on_test.go/ { print $1 }')
+if [[ " ${flags[*]} " = *" -race "* ]] && [ ${#slow[@]} -gt 0 ]; then
+    plain=("${flags[@]/-race/}")
+    read -ra plain <<<"${plain[*]} -skip=Interop"
+    say "== without the race detector: go test ${plain[*]} ${slow[*]}"
+    go test -json "${plain[@]}" "${slow[@]}" | bin/testtally || status=1
+fi
 
 # udpio and every package whose tests are built with the driver: those reach a socket.
 mapfile -t sockets < <(go list -test -f '{{.ImportPath}} {{join .Deps " "}}' "${packages[@]}" |
