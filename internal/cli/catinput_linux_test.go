@@ -9,22 +9,11 @@ import (
 	"time"
 )
 
-// inputPipe is a standard input that a test writes to.
-func inputPipe(t *testing.T) (in, feed *os.File) {
-	t.Helper()
-	in, feed, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { in.Close(); feed.Close() })
-	return in, feed
-}
-
 // cat waits for standard input and the other end at once: once that is gone, it reads no more.
 func TestCatLeavesInputThatCannotBeSent(t *testing.T) {
 	for name, stay := range map[string]bool{"": false, "--stay": true} {
 		t.Run(name, func(t *testing.T) {
-			in, feed := inputPipe(t)
+			in, feed := systemPipe(t)
 			l := start(t, procOptions{udp: true, stdin: strings.NewReader("bye")}, "cat", "--listen=127.0.0.1:0")
 			args := []string{"cat", "127.0.0.1:" + l.listening()}
 			if stay {
@@ -52,7 +41,7 @@ func TestCatLeavesInputThatCannotBeSent(t *testing.T) {
 
 // Input that comes when everything is over is left alone, however late the reader looks.
 func TestCatInputComesLate(t *testing.T) {
-	in, feed := inputPipe(t)
+	in, feed := systemPipe(t)
 	l := start(t, procOptions{udp: true, stdin: strings.NewReader("")}, "cat", "--listen=127.0.0.1:0")
 	j := &joint{net: udtNetwork{}, m: newMeter(dialUDT(t, l.listening(), nil)), stdin: in}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -85,7 +74,7 @@ func TestCatInputs(t *testing.T) {
 			return f
 		},
 		"pipe": func(t *testing.T) *os.File {
-			in, feed := inputPipe(t)
+			in, feed := systemPipe(t)
 			go func() { // by and by
 				for rest := data; rest != ""; {
 					n, err := feed.WriteString(rest[:min(len(rest), 70_001)])

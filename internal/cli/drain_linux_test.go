@@ -12,17 +12,6 @@ import (
 	"github.com/udtcp/udtcp/internal/transfer"
 )
 
-// outputPipe is a standard output with its reader.
-func outputPipe(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close(); w.Close() })
-	return r, w
-}
-
 func TestDrainPipe(t *testing.T) {
 	for name, c := range map[string]struct {
 		reader func(r *os.File, stop chan struct{})
@@ -33,7 +22,7 @@ func TestDrainPipe(t *testing.T) {
 		"takes some and goes": {func(r *os.File, _ chan struct{}) { _, _ = io.ReadFull(r, make([]byte, 3)); r.Close() }, syscall.EPIPE},
 		"sleeps":              {func(_ *os.File, stop chan struct{}) { close(stop) }, nil},
 	} {
-		r, w := outputPipe(t)
+		r, w := systemPipe(t)
 		if _, err := w.WriteString("stream"); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +45,7 @@ func TestDrainPipe(t *testing.T) {
 		"not all":                    {5, false, syscall.EPIPE},
 		"not all, before":            {5, true, syscall.EPIPE},
 	} {
-		r, w := outputPipe(t)
+		r, w := systemPipe(t)
 		out := drainable(w)
 		write := func(s string) error {
 			_, err := io.WriteString(out, s)
@@ -101,7 +90,7 @@ func TestDrainPipe(t *testing.T) {
 func TestReaderLeavesSome(t *testing.T) {
 	for _, stdin := range []bool{true, false} {
 		n := newMemNet()
-		r, w := outputPipe(t)
+		r, w := systemPipe(t)
 		recv := start(t, procOptions{net: n, stdout: w}, "recv", "--insecure", "--listen=:0", "-o", "-")
 		o, src := procOptions{net: n}, writeFile(t, t.TempDir(), "a", []byte("a little"))
 		if stdin {

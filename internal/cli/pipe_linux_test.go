@@ -9,13 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestGrowPipe(t *testing.T) {
+// systemPipe is a standard input or output with who writes to it or reads it.
+func systemPipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	defer w.Close()
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return r, w
+}
+
+func TestGrowPipe(t *testing.T) {
+	r, w := systemPipe(t)
 	growPipe(r)
 	if n, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0); err != nil || n != pipeSize {
 		t.Errorf("a pipe of %d bytes, %v", n, err)
