@@ -12,7 +12,7 @@ const (
 	// earlyDataHold keeps a listener's first data back until the client was
 	// heard from. A blocking libudt client loses what comes right behind the
 	// response, and is dead for good if anything comes before it (traps H2,
-	// H3); measured, 20 ms are enough.
+	// H3); measured, 20 ms are enough. An end of ours keeps what is early.
 	earlyDataHold = 20 * time.Millisecond
 	// maxEarlyPackets is how many data packets a client keeps that overtook
 	// the response.
@@ -120,7 +120,11 @@ func (c *Conn) sampleHandshake(d time.Duration) {
 	c.ackRTT.sample(d)
 }
 
-func (c *Conn) held(now Instant) bool { return c.hold.active && now < c.hold.until }
+// holds reports whether data are not understood yet: a peer of libudt was not
+// heard from.
+func (c *Conn) holds() bool { return c.hold.active && !c.extended }
+
+func (c *Conn) held(now Instant) bool { return c.holds() && now < c.hold.until }
 
 // onHoldTimer repeats the response once half-way through the hold, and then
 // lets the data go. In a rendezvous data also connect a peer of libudt, but a

@@ -15,8 +15,8 @@ const (
 	promptACK = syn + syn/2
 	// maxTail is the longest tail that is repeated as a whole.
 	maxTail = 16
-	// earlyTimeout replaces it while the peer was never heard from: it may
-	// have missed the response and with it the first data (trap H3).
+	// earlyTimeout replaces it while a peer of libudt was never heard from: it
+	// may have missed the response and with it the first data (trap H3).
 	earlyTimeout = 30 * time.Millisecond
 	// outageProbe bounds the growth of timeouts, however long the round trip:
 	// after an outage a transfer goes on as soon as the next probe comes through.
@@ -37,6 +37,7 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 		c.count.Invalid++ // acknowledges what was never sent, or is not the peer's
 		return
 	}
+	reports := c.path.Latest.Count
 	if !light {
 		if i < c.snd.una && c.contradicted(now, ctl.Info) {
 			c.terminate(now, EndLost)
@@ -53,7 +54,7 @@ func (c *Conn) onACK(now Instant, ctl Control) {
 	}
 	c.sampleRTT(now, i, settled)
 	if i <= c.snd.una {
-		c.onSettled(now, settled)
+		c.onSettled(now, settled, c.path.Latest.Count > reports)
 		c.drained(now)
 		return
 	}
@@ -114,10 +115,10 @@ func (c *Conn) contradicted(now Instant, number uint32) bool {
 const minContradictions = 8
 
 // onSettled takes an ACK that acknowledged nothing new, but may tell of packets
-// that arrived behind a gap.
-func (c *Conn) onSettled(now Instant, settled packetIndex) {
+// that arrived behind a gap, or bring the receiver's estimates.
+func (c *Conn) onSettled(now Instant, settled packetIndex, news bool) {
 	c.path.Sample = c.delivered(now, settled)
-	if c.path.Sample.Interval > 0 {
+	if c.path.Sample.Interval > 0 || news {
 		c.refreshPath(now)
 		c.cc.OnACK(&c.path, 0)
 		c.applyRate()
@@ -267,7 +268,7 @@ func (c *Conn) lossTimeout() Instant {
 	}
 	wait := rtt.spread() + 2*syn
 	switch {
-	case c.hold.active:
+	case c.holds():
 		wait = earlyTimeout
 	case chunk.rexmt&(1<<slot) == 0 || c.snd.inFlight() == 1:
 		if !c.extended {

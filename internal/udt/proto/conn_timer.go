@@ -27,7 +27,7 @@ func (c *Conn) NextTimeout() (at Instant, ok bool) {
 		if !atOnce {
 			due = c.pace.due()
 		}
-		if c.hold.active {
+		if c.holds() {
 			due = max(due, c.hold.until)
 		}
 		at = min(at, due)

@@ -65,7 +65,9 @@ const (
 
 // store takes the packet with index i.
 func (b *recvBuffer) store(i packetIndex, payload []byte) recvOutcome {
-	if i < b.next-packetIndex(b.flight) {
+	// What the peer has given up frees its window while a packet of it may
+	// still be on its way.
+	if i < b.next-2*packetIndex(b.flight) {
 		return recvOutside
 	}
 	if i < b.next {

@@ -44,7 +44,7 @@ func TestRecvBufferModel(t *testing.T) {
 				}
 				outcome := recvStored
 				switch {
-				case i < next-packetIndex(flight):
+				case i < next-2*packetIndex(flight):
 					outcome = recvOutside
 				case i < b.read || stored[i]:
 					outcome = recvDuplicate
