@@ -40,6 +40,12 @@ const (
 	// came at enoughEvents moments after the first, with enoughPackets.
 	enoughEvents  = 2
 	enoughPackets = 8
+	// outlier is how many times as long or as short as others an interval is
+	// that is not of their kind, as in UDT's median filter.
+	outlier = 8
+	// Fewer gaps than enoughPauses may all be pauses of the sender, after each
+	// of which a burst came at one moment.
+	enoughPauses = arrivalWindow / 2
 )
 
 // batch notes n packets that arrived at now.
@@ -55,23 +61,46 @@ func (a *arrivalSpeed) batch(now Instant, n int) {
 	}
 	n = a.pending
 	a.last, a.pending = now, 0
-	if dt >= speedSpan {
+	if dt >= speedSpan && (a.known || !a.steady(dt, n)) {
 		a.win.add(float64(dt)/float64(n), n, arrivalWindow)
 		return
 	}
-	a.span, a.count, a.events = a.span+dt, a.count+n, a.events+1
-	if a.span >= speedSpan {
-		a.win.add(float64(a.span)/float64(a.count), a.count, arrivalWindow)
-		a.span, a.count, a.events, a.known = 0, 0, 0, true
-	}
+	a.add(dt, n)
 }
+
+// steady tells whether a long gap before the first sample is how packets come
+// here, one by one, and no pause.
+func (a *arrivalSpeed) steady(dt Instant, n int) bool {
+	return n == 1 && (a.count == 0 || dt*Instant(a.count) <= outlier*a.span)
+}
+
+// add adds n packets to the sample being made.
+func (a *arrivalSpeed) add(dt Instant, n int) {
+	if !a.known && a.count < enoughPackets && outlier*dt*Instant(a.count) < a.span*Instant(n) {
+		a.span, a.count, a.events = 0, 0, 0 // what was sent before the burst
+	}
+	a.span, a.count, a.events = a.span+dt, a.count+n, a.events+1
+	if a.span < speedSpan || !a.known && !a.enough() {
+		return
+	}
+	if !a.known {
+		a.known, a.win = true, sampleWindow{}
+	}
+	a.win.add(float64(a.span)/float64(a.count), a.count, arrivalWindow)
+	a.span, a.count, a.events = 0, 0, 0
+}
+
+func (a *arrivalSpeed) enough() bool { return a.events >= enoughEvents && a.count >= enoughPackets }
 
 // rate returns packets/s, 0 if unknown.
 func (a *arrivalSpeed) rate() float64 {
-	if !a.known && a.events >= enoughEvents && a.count >= enoughPackets {
+	switch {
+	case a.known || a.win.n >= enoughPauses:
+		return a.win.rate()
+	case a.enough():
 		return 1e9 * float64(a.count) / float64(a.span)
 	}
-	return a.win.rate()
+	return 0
 }
 
 // linkCapacity estimates the bottleneck's speed from packet pairs
@@ -115,8 +144,8 @@ func (w *sampleWindow) add(per float64, weight, size int) {
 	w.n = min(w.n+1, size)
 }
 
-// rate is the inverse of the weighted mean of the intervals within a factor of
-// eight of the weighted median: UDT's median filter.
+// rate is the inverse of the weighted mean of the intervals that are no
+// outliers from the weighted median: UDT's median filter.
 func (w *sampleWindow) rate() float64 {
 	if w.n == 0 {
 		return 0
@@ -147,7 +176,7 @@ func (w *sampleWindow) rate() float64 {
 	}
 	sum, count := 0.0, 0
 	for i := range w.n {
-		if w.per[i] > median/8 && w.per[i] < median*8 {
+		if w.per[i] > median/outlier && w.per[i] < median*outlier {
 			sum += w.per[i] * float64(w.weight[i])
 			count += w.weight[i]
 		}

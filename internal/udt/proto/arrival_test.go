@@ -104,9 +104,29 @@ func TestArrivalSpeedUnknown(t *testing.T) {
 	if a.rate() != 0 {
 		t.Errorf("rate %v in negative time", a.rate())
 	}
-	a.batch(4_000_005, 1)
+	for i := range Instant(enoughPackets + 1) {
+		if a.rate() != 0 {
+			t.Errorf("rate %v after %d pauses", a.rate(), i)
+		}
+		a.batch(5+(i+1)*4_000_000, 1)
+	}
 	if got := a.rate(); !(got > 0) || math.IsInf(got, 0) {
 		t.Errorf("rate %v", got)
+	}
+}
+
+// Packets that greet, milliseconds apart, do not blur what the burst after them
+// tells.
+func TestArrivalSpeedAfterAGreeting(t *testing.T) {
+	var a arrivalSpeed
+	for _, at := range []Instant{0, 3_000_000, 100_000_000, 103_000_000} {
+		a.batch(at, 1)
+	}
+	for i := range Instant(64) {
+		a.batch(200_000_000+i*100_000, 1)
+	}
+	if got := a.rate(); math.Abs(got/10_000-1) > 0.02 {
+		t.Errorf("%.1f packets/s, want 10000", got)
 	}
 }
 

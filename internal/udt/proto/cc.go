@@ -11,7 +11,7 @@ type Controller interface {
 	// Init is called once, when the connection stands.
 	Init(s *PathState)
 	// OnACK follows every ACK that acknowledged n > 0 new packets or, with n
-	// being 0, gave a Sample of packets behind a gap.
+	// being 0, gave a Sample of packets behind a gap or a report of Rates.
 	OnACK(s *PathState, n int)
 	// OnLoss follows every NAK that queued packets for retransmission; first
 	// is the index of the first of them.

@@ -58,7 +58,9 @@ const (
 )
 
 // NewBBR returns BBR congestion control.
-func NewBBR() *BBR { return &BBR{cwnd: initialWindow, window: initialWindow} }
+func NewBBR() *BBR {
+	return &BBR{cwnd: initialWindow, window: initialWindow, startup: bbrStartup{train: initialWindow}}
+}
 
 // Name implements Controller.
 func (b *BBR) Name() string { return "bbr" }
@@ -125,8 +127,8 @@ func (b *BBR) setRate() {
 	switch b.phase {
 	case phaseStartup:
 		b.rate = 0 // as the window allows, until there was a first burst
-		if b.startup.begun {
-			b.rate = max(b.startup.rate(bw), bbrStartupGain*b.model.window())
+		if b.startup.told {
+			b.rate = max(b.startup.rate(bw), bbrStartupGain*b.startup.window(&b.model))
 		}
 	case phaseDrain:
 		b.rate = bbrDrainGain * bw
@@ -150,7 +152,7 @@ func (b *BBR) setWindow(s *PathState) {
 		case phaseStartup:
 			// What a jump sends in a round trip has to fit, although the bandwidth
 			// is not measured yet.
-			b.cwnd = max(initialWindow, m.inflight(bbrWindowGain), m.volume(b.startup.jump)*1.25) + m.slack() + m.silent(b.rate)
+			b.cwnd = max(float64(b.startup.train), m.inflight(bbrWindowGain), m.volume(b.startup.jump)*1.25) + m.slack() + m.silent(b.rate)
 		case phaseUp:
 			b.cwnd = m.inflight(b.cycle.gain) + m.slack()
 			if m.rivalled(s.Now) {
@@ -162,6 +164,9 @@ func (b *BBR) setWindow(s *PathState) {
 			b.cwnd = m.inflight(1) + m.room(s.Now) + m.slack()
 		}
 		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, b.phase))
+	}
+	if b.phase == phaseStartup && b.startup.begun && !b.startup.told {
+		b.cwnd = min(b.cwnd, float64(s.Pipe)) // nothing may blur what the train tells
 	}
 	// Behind a hole the cumulative ACK stands still; what has arrived there
 	// is on its way no more.

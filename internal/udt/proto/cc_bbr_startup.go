@@ -12,10 +12,16 @@ import "time"
 // because the receiver is libudt, whose pairs take 500 packets to tell anything,
 // Startup climbs to less of it, in steps. Either is a hint about a link that may
 // be shared, and no bandwidth: that is what is delivered then.
+//
+// Where a receiver, or a device before it, takes a train in one go, the train
+// tells nothing: the next round trip sends a longer one.
 type bbrStartup struct {
-	begun bool    // the first burst was sent
-	at    Instant // when it was first heard of
+	train int     // packets that leave in a burst
+	begun bool    // they have left
+	told  bool    // what they tell is known, nothing more is held back for it
+	at    Instant // when they were first heard of
 	base  int64   // lowest unacknowledged packet before
+	start int64   // its first packet
 
 	capacity float64 // packets/s, if both estimates tell the same; 0 = unknown
 	hint     float64 // packets/s, if only the arrival rate is known; it may be half or twice the capacity
@@ -30,6 +36,12 @@ type bbrStartup struct {
 }
 
 const (
+	// A train that told nothing is followed by one trainRise times as long, up
+	// to maxTrain: a receiver's socket buffer has to hold what it takes in one
+	// go. Paths of less than trainRTT are found out about soon enough.
+	trainRise = 4
+	maxTrain  = 256
+	trainRTT  = syn
 	// jumpPart of a capacity that both of the receiver's estimates confirm is
 	// sent at before it is measured.
 	jumpPart = 0.75
@@ -55,40 +67,66 @@ const (
 	fullRounds = 3
 )
 
-// begin waits for the first burst. A few packets that greet and ask tell
-// nothing of the path but its round trip, and nothing is paced by them.
+// begin waits for the train. A few packets that greet and ask tell nothing of
+// the path but its round trip, and nothing is paced by them.
 func (st *bbrStartup) begin(s *PathState) {
-	switch {
+	first := st.train == initialWindow
+	switch left := s.Sent-st.base >= int64(st.train); {
 	case st.begun:
-	case s.Sent-st.base >= initialWindow:
+	case first && !left:
+		st.base, st.start, st.reports = s.Acked, s.Sent, s.Latest.Count
+	case s.Acked > st.start: // not only what went before it
 		st.begun, st.at = true, s.Now
-	default:
-		st.base, st.reports = s.Acked, s.Latest.Count
 	}
 }
 
 // report takes in what the receiver estimates.
 func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	r := s.Latest
-	if !st.begun || r.Count == st.reports {
+	late := !st.told && (m.minRTT() < trainRTT || s.Now > st.at.Add(2*syn))
+	if !st.begun || r.Count == st.reports && !late {
 		return
 	}
-	st.reports = r.Count
+	st.reports, st.told = r.Count, st.told || late
+	known := r.Arrival > 1.5*st.window(m) // more than the pause before the train
+	whole := st.told || s.Acked >= st.base+int64(st.train)
 	switch {
 	case s.Now > st.at.Add(m.minRTT()): // pacing has shaped the arrival
-	case r.Arrival <= m.window(): // no news
-	case r.Capacity < 1.5*r.Arrival && r.Arrival < 1.5*r.Capacity:
+	case known && (st.confirmed(r) || whole && st.train == maxTrain): // which is nearly sure
+		st.told = true
 		st.capacity = min(r.Arrival, r.Capacity)
 		st.raise(jumpPart * st.capacity)
+	case !whole: // there is more to come
+	case !st.told && st.train < maxTrain && !(known && climbRise*st.window(m) >= climbPart*r.Arrival):
+		st.next(s, known && m.volume(r.Arrival) > 4*maxTrain)
 	default:
-		st.hint = r.Arrival
-		st.climb(m.window())
+		st.told = true
+		if known {
+			st.hint = r.Arrival
+			st.climb(st.window(m))
+		}
 	}
 }
 
-// window is an initial window in a round trip, packets/s.
-func (m *bbrModel) window() float64 {
-	return initialWindow / max(m.minRTT(), time.Millisecond).Seconds()
+// confirmed tells whether packet pairs say the same as the arrival rate. Of a
+// train that took its time a receiver of ours may report the latter as both.
+func (st *bbrStartup) confirmed(r Rates) bool {
+	alone := r.Capacity == r.Arrival && float64(st.train) >= r.Arrival*time.Duration(speedSpan).Seconds()
+	return r.Capacity < 1.5*r.Arrival && r.Arrival < 1.5*r.Capacity && !alone
+}
+
+// next is the next train: the longest if the path is known to hold it.
+func (st *bbrStartup) next(s *PathState, longest bool) {
+	st.train *= trainRise
+	if longest {
+		st.train = maxTrain
+	}
+	st.begun, st.base, st.start = false, s.Sent, s.Sent
+}
+
+// window is a train in a round trip, packets/s.
+func (st *bbrStartup) window(m *bbrModel) float64 {
+	return float64(st.train) / max(m.minRTT(), time.Millisecond).Seconds()
 }
 
 // climb goes on towards what the hint says, from the given rate.
@@ -138,7 +176,7 @@ func (b *BBR) updateStartup(s *PathState) {
 		return
 	}
 	if st.begun && m.last.rtt > 0 {
-		st.noQueue = min(st.noQueue, m.last.rtt+m.minRTT()/8+min(2*s.RTTVar, m.minRTT()/8)+time.Millisecond)
+		st.noQueue = min(st.noQueue, m.soon(s))
 	}
 	bw := m.maxBW()
 	switch {
@@ -161,6 +199,12 @@ func (b *BBR) updateStartup(s *PathState) {
 		}
 	}
 	b.enter(phaseDrain)
+}
+
+// soon is a round trip that may still be without a queue, going by the last
+// one: a search notices its queue soon, at the risk of taking jitter for one.
+func (m *bbrModel) soon(s *PathState) time.Duration {
+	return m.last.rtt + m.minRTT()/8 + min(2*s.RTTVar, m.minRTT()/8) + time.Millisecond
 }
 
 // endDrain goes on where Startup was ended by a queue that may have been

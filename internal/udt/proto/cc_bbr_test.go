@@ -47,6 +47,7 @@ func (d *drill) trip(rate float64, rtt time.Duration, loss float64) {
 		}
 		d.s.Pipe = int(rate * rtt.Seconds())
 		d.s.InFlight = d.s.Pipe
+		d.s.Acked, d.s.Sent = d.s.Delivered, d.s.Delivered+int64(d.s.Pipe)
 		if lost > 0 {
 			d.b.OnLoss(&d.s, 0)
 		} else {

@@ -25,6 +25,7 @@ type path struct {
 	every    time.Duration // between samples of each carrier
 	sampleAt Instant
 	onSample func()
+	grain    Instant // receivers get the processor so often, and take what has come since; 0: always
 }
 
 // A carrier is one transfer on a path.
@@ -118,7 +119,7 @@ func (p *path) transfer(start time.Duration, size int64, cc Controller, back sim
 // run goes on until every transfer is done or the time has come.
 func (p *path) run(limit time.Duration) {
 	for p.now < Instant(limit) {
-		next := min(Instant(limit), p.arrivals.next())
+		next := min(Instant(limit), p.taken())
 		done := true
 		for _, c := range p.carriers {
 			done = done && c.doneAt != never
@@ -131,7 +132,7 @@ func (p *path) run(limit time.Duration) {
 		if p.sampleAt <= p.now {
 			p.sample()
 		}
-		for p.arrivals.next() <= p.now {
+		for p.taken() <= p.now {
 			e := p.arrivals.pop()
 			p.carriers[e.to].receive(e.buf)
 		}
@@ -142,6 +143,15 @@ func (p *path) run(limit time.Duration) {
 			c.service()
 		}
 	}
+}
+
+// taken is when what arrives next will be.
+func (p *path) taken() Instant {
+	at := p.arrivals.next()
+	if p.grain > 0 && at != never {
+		at = (at + p.grain - 1) / p.grain * p.grain
+	}
+	return at
 }
 
 func (p *path) sample() {
