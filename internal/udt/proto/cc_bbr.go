@@ -126,7 +126,7 @@ func (b *BBR) setRate() {
 	}
 	switch b.phase {
 	case phaseStartup:
-		b.rate = 0 // as the window allows, until there was a first burst
+		b.rate = 0 // as the window allows, until the trains have told what they can
 		if b.startup.told {
 			b.rate = max(b.startup.rate(bw), bbrStartupGain*b.startup.window(&b.model))
 		}

@@ -114,13 +114,9 @@ func (b *BBR) updateUp(s *PathState) {
 		b.rounds = 0
 	case b.rounds >= 2:
 		b.probe.probed(false, m.queued())
-		search := c.search
 		b.startDown(s)
-		switch {
-		case m.unqueued(m.recent.rtt):
+		if m.unqueued(m.recent.rtt) {
 			b.startCruise() // the probe has left nothing to empty
-		case search:
-			b.enter(phaseDrain) // as after Startup
 		}
 	}
 	if m.hi > 0 {
@@ -156,7 +152,6 @@ func (b *BBR) startUp(s *PathState) {
 func (b *BBR) startSearch(s *PathState) {
 	b.startUp(s)
 	b.cycle.gain, b.cycle.search = max(b.cycle.gain, searchGain), true
-	b.cycle.noQueue = b.model.soon(s)
 }
 
 // noQueue is a round trip that may still be without a queue, going by the last

@@ -14,7 +14,8 @@ import "time"
 // be shared, and no bandwidth: that is what is delivered then.
 //
 // Where a receiver, or a device before it, takes a train in one go, the train
-// tells nothing: the next round trip sends a longer one.
+// tells nothing: the next round trip sends a longer one. It does so as well where
+// the climb would take more than a step. The longest is believed by itself.
 type bbrStartup struct {
 	train int     // packets that leave in a burst
 	begun bool    // they have left
@@ -23,7 +24,7 @@ type bbrStartup struct {
 	base  int64   // lowest unacknowledged packet before
 	start int64   // its first packet
 
-	capacity float64 // packets/s, if both estimates tell the same; 0 = unknown
+	capacity float64 // packets/s, if both estimates or the longest train tell it; 0 = unknown
 	hint     float64 // packets/s, if only the arrival rate is known; it may be half or twice the capacity
 	jump     float64 // packets/s to send at, at least
 	jumped   int     // round trips since
@@ -36,11 +37,14 @@ type bbrStartup struct {
 }
 
 const (
-	// A train that told nothing is followed by one trainRise times as long, up
-	// to maxTrain: a receiver's socket buffer has to hold what it takes in one
-	// go. Paths of less than trainRTT are found out about soon enough.
+	// A train that told too little is followed by one trainRise times as long,
+	// up to maxTrain: a receiver's socket buffer has to hold what it takes in
+	// one go. The longest follows at once if the path holds trainRoom times as
+	// much by a hint that may be twice the truth. Paths of less than trainRTT
+	// are found out about soon enough.
 	trainRise = 4
 	maxTrain  = 256
+	trainRoom = 4
 	trainRTT  = syn
 	// jumpPart of a capacity that both of the receiver's estimates confirm is
 	// sent at before it is measured.
@@ -70,10 +74,9 @@ const (
 // begin waits for the train. A few packets that greet and ask tell nothing of
 // the path but its round trip, and nothing is paced by them.
 func (st *bbrStartup) begin(s *PathState) {
-	first := st.train == initialWindow
-	switch left := s.Sent-st.base >= int64(st.train); {
+	switch {
 	case st.begun:
-	case first && !left:
+	case st.train == initialWindow && s.Sent-st.base < initialWindow:
 		st.base, st.start, st.reports = s.Acked, s.Sent, s.Latest.Count
 	case s.Acked > st.start: // not only what went before it
 		st.begun, st.at = true, s.Now
@@ -92,13 +95,13 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	whole := st.told || s.Acked >= st.base+int64(st.train)
 	switch {
 	case s.Now > st.at.Add(m.minRTT()): // pacing has shaped the arrival
-	case known && (st.confirmed(r) || whole && st.train == maxTrain): // which is nearly sure
-		st.told = true
-		st.capacity = min(r.Arrival, r.Capacity)
-		st.raise(jumpPart * st.capacity)
+	case known && st.confirmed(r):
+		st.measured(min(r.Arrival, r.Capacity))
+	case known && whole && st.train == maxTrain:
+		st.measured(r.Arrival)
 	case !whole: // there is more to come
 	case !st.told && st.train < maxTrain && !(known && climbRise*st.window(m) >= climbPart*r.Arrival):
-		st.next(s, known && m.volume(r.Arrival) > 4*maxTrain)
+		st.next(s, known && m.volume(r.Arrival) > trainRoom*maxTrain)
 	default:
 		st.told = true
 		if known {
@@ -106,6 +109,12 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 			st.climb(st.window(m))
 		}
 	}
+}
+
+// measured takes the given packets/s for the path's capacity.
+func (st *bbrStartup) measured(capacity float64) {
+	st.told, st.capacity = true, capacity
+	st.raise(jumpPart * capacity)
 }
 
 // confirmed tells whether packet pairs say the same as the arrival rate. Of a
@@ -176,7 +185,7 @@ func (b *BBR) updateStartup(s *PathState) {
 		return
 	}
 	if st.begun && m.last.rtt > 0 {
-		st.noQueue = min(st.noQueue, m.soon(s))
+		st.noQueue = min(st.noQueue, m.last.rtt+m.minRTT()/8+min(2*s.RTTVar, m.minRTT()/8)+time.Millisecond)
 	}
 	bw := m.maxBW()
 	switch {
@@ -199,12 +208,6 @@ func (b *BBR) updateStartup(s *PathState) {
 		}
 	}
 	b.enter(phaseDrain)
-}
-
-// soon is a round trip that may still be without a queue, going by the last
-// one: a search notices its queue soon, at the risk of taking jitter for one.
-func (m *bbrModel) soon(s *PathState) time.Duration {
-	return m.last.rtt + m.minRTT()/8 + min(2*s.RTTVar, m.minRTT()/8) + time.Millisecond
 }
 
 // endDrain goes on where Startup was ended by a queue that may have been

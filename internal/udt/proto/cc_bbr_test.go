@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -180,6 +181,70 @@ func TestBBRStartupIgnoresLateWords(t *testing.T) {
 	d.trip(160, drillRTT, 0)
 	if d.b.Rate() > 3*160 {
 		t.Errorf("rate %.0f", d.b.Rate())
+	}
+}
+
+// Trains that tell too little are followed by longer ones, and what the longest
+// tells is believed.
+func TestBBRTrains(t *testing.T) {
+	const window = initialWindow / (float64(drillRTT) / 1e9)
+	for _, test := range []struct {
+		name              string
+		arrival, capacity float64
+		trains            []int // that follow
+		measured, hint    float64
+	}{
+		{"taken in one go", 0, 1, []int{64, 256}, 0, 0},
+		{"less than was sent", window, window, []int{64, 256}, 0, 0},
+		{"both estimates", 10_000, 11_000, nil, 10_000, 0},
+		{"a step away", 2000, 1, nil, 0, 2000},
+		{"some steps away", 9000, 1, []int{64}, 0, 9000},
+		{"far away", 40_000, 1, []int{256}, 40_000, 0},
+		{"the arrival rate twice", 3900, 3900, []int{64}, 0, 3900},
+		{"as much, and too soon for that", 4100, 4100, nil, 4100, 0},
+	} {
+		var m bbrModel
+		m.rtt.add(drillRTT)
+		st := bbrStartup{train: initialWindow}
+		s := PathState{Sent: initialWindow}
+		var trains []int
+		for range 4 {
+			was := st.train
+			s.Now, s.Acked = s.Now.Add(drillRTT), s.Acked+1
+			st.begin(&s)
+			st.report(&s, &m)
+			if !st.begun || st.told {
+				t.Errorf("%s: begun %v, told %v by its first packet", test.name, st.begun, st.told)
+			}
+			s.Now, s.Acked = s.Now.Add(syn), s.Sent
+			s.Latest = Rates{Arrival: test.arrival, Capacity: test.capacity, Count: s.Latest.Count + 1}
+			st.begin(&s)
+			st.report(&s, &m)
+			if st.told {
+				break
+			}
+			if st.train == was || st.begun {
+				t.Fatalf("%s: after %d packets nothing follows", test.name, was)
+			}
+			trains = append(trains, st.train)
+			s.Sent += int64(st.train)
+		}
+		if !slices.Equal(trains, test.trains) || !st.told || st.capacity != test.measured || st.hint != test.hint {
+			t.Errorf("%s: trains of %v, capacity %v, hint %v", test.name, trains, st.capacity, st.hint)
+		}
+	}
+}
+
+// A train is not heard of as long as only the greeting before it is.
+func TestBBRTrainBehindAGreeting(t *testing.T) {
+	st := bbrStartup{train: initialWindow}
+	s := PathState{Sent: 3, Acked: 1}
+	st.begin(&s)
+	for _, acked := range []int64{2, 3, 4} {
+		s.Sent, s.Acked = 3+initialWindow, acked
+		if st.begin(&s); st.begun != (acked > 3) {
+			t.Errorf("%d packets of 3 and a train acknowledged: begun %v", acked, st.begun)
+		}
 	}
 }
 
