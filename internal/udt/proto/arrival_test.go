@@ -130,6 +130,20 @@ func TestArrivalSpeedAfterAGreeting(t *testing.T) {
 	}
 }
 
+// Nor do bursts before it that came at one moment each.
+func TestArrivalSpeedAfterSilentBursts(t *testing.T) {
+	var a arrivalSpeed
+	for i := range Instant(4) {
+		a.batch(i*100_000_000, 64)
+	}
+	for i := range Instant(64) {
+		a.batch(400_000_000+i*100_000, 1)
+	}
+	if got := a.rate(); math.Abs(got/10_000-1) > 0.02 {
+		t.Errorf("%.1f packets/s, want 10000", got)
+	}
+}
+
 func TestLinkCapacity(t *testing.T) {
 	for _, gap := range []Instant{1_000, 12_000, 1_200_000} {
 		var l linkCapacity

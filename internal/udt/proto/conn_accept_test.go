@@ -42,6 +42,23 @@ func TestTrapH2NothingBeforeResponse(t *testing.T) {
 	}
 }
 
+// A client of ours keeps what is early: its first data follow the response at
+// once, and are not repeated before it can have acknowledged them.
+func TestNoHoldForAnEndOfOurs(t *testing.T) {
+	h := testRequest(1000)
+	h.Info = extensionOffer
+	s := &script{t: t, c: NewServer(0, testConfig(1), h)}
+	s.step()
+	s.write(10)
+	if n := len(s.takenData()); n != 10 || s.now != 0 {
+		t.Errorf("%d packets left at %v, want 10 at once", n, time.Duration(s.now))
+	}
+	s.pass(100 * ms)
+	if again := s.takenData(); len(again) > 0 {
+		t.Errorf("packets %v are repeated within 100 ms", again)
+	}
+}
+
 // The client was heard: data may go at once.
 func TestTrapH2HoldEndsWhenClientIsHeard(t *testing.T) {
 	s := newServerScript(t, testConfig(1))
