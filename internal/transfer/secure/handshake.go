@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -239,7 +240,18 @@ func judge(err error, w *wire, own PublicKey) error {
 	case w.failed != nil && errors.Is(err, w.failed):
 		return &Error{Kind: KindNoConnection, Msg: "the connection broke before the ends knew each other: " + err.Error(), Err: err}
 	}
-	return &Error{Kind: KindAuth, Msg: "what came is no sound handshake: " + err.Error(), Hint: sameVersion, Err: err}
+	return &Error{Kind: KindAuth, Msg: "what came is no sound handshake: " + brief(err), Hint: sameVersion, Err: err}
+}
+
+// brief is the text of an error, cut to a length that people read: crypto/x509 repeats what it could not parse, and that
+// may be a whole certificate of a stranger's making.
+func brief(err error) string {
+	const most = 200 // bytes
+	s := err.Error()
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
 }
 
 const sameVersion = "install the same version of udtcp at both ends"
