@@ -27,6 +27,8 @@ type link interface {
 	CongestionControl() string
 	// SocketBuffers tells how large the kernel's buffers are.
 	SocketBuffers() socketBuffers
+	// OpenWindow says that the other end is known, and ends linkOptions.firstWindow.
+	OpenWindow()
 	// A link may be an io.ReaderFrom and an io.WriterTo as well.
 }
 
@@ -69,6 +71,7 @@ var errOtherType = errors.New("the other end has another type of socket")
 type linkOptions struct {
 	mss            int     // bytes; 0 is the engine's default
 	window         int64   // bytes
+	firstWindow    int64   // most bytes kept of the other end until link.OpenWindow; 0 is no such limit
 	cc             ccValue // congestion control
 	bandwidth      float64 // most to send, bytes a second; 0 is no limit
 	connectTimeout time.Duration

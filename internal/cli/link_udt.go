@@ -88,7 +88,7 @@ func (p udtPoller) Add(what any, interest pollEvents) error {
 // udt gives the options in the engine's own terms.
 func (o linkOptions) udt() *udt.Config {
 	c := &udt.Config{
-		MSS: o.mss, Window: int(o.window), MaxBandwidth: o.bandwidth,
+		MSS: o.mss, Window: int(o.window), FirstWindow: int(o.firstWindow), MaxBandwidth: o.bandwidth,
 		ConnectTimeout: o.connectTimeout, PeerTimeout: o.peerTimeout, Linger: o.linger,
 		Trace:            o.trace,
 		IgnorePeerErrors: true, // a forged one must not end a transfer, and none of our commands sends any

@@ -26,6 +26,7 @@ type memNet struct {
 	asked     []linkOptions // of all dials and listens
 	dialled   []netip.AddrPort
 	aborts    int
+	opened    int            // ends of links whose window was opened
 	tune      func(*memLink) // changes a link that was dialled; nil: nothing
 	changed   chan struct{}  // closed when a listener or a link has changed
 	config    string         // the XDG_CONFIG_HOME of whoever uses it
@@ -270,6 +271,12 @@ func (l *memLink) Abort() error {
 	l.in.set(func() { l.in.gone, l.in.broken = true, true })
 	l.net.change()
 	return nil
+}
+
+func (l *memLink) OpenWindow() {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	l.net.opened++
 }
 
 // over tells whether the other end is gone.

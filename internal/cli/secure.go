@@ -49,6 +49,7 @@ type secureNetwork struct {
 }
 
 func (n *secureNetwork) Dial(ctx context.Context, local string, remote netip.AddrPort, o linkOptions) (link, error) {
+	o.firstWindow = secure.MaxHandshakeBytes
 	l, err := n.network.Dial(ctx, local, remote, o)
 	if err != nil {
 		return nil, err
@@ -72,6 +73,7 @@ func open(ctx context.Context, l link, config secure.Config,
 ) (link, error) {
 	c, err := handshake(ctx, l, config)
 	if err == nil {
+		l.OpenWindow()
 		return &secureLink{link: l, conn: c}, nil
 	}
 	if ctx.Err() != nil { // there is nobody to tell, or no time
@@ -86,6 +88,7 @@ func open(ctx context.Context, l link, config secure.Config,
 }
 
 func (n *secureNetwork) Listen(family, local string, o linkOptions) (listener, error) {
+	o.firstWindow = secure.MaxHandshakeBytes
 	lis, err := n.network.Listen(family, local, o)
 	if err != nil {
 		return nil, err

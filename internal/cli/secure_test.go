@@ -335,6 +335,38 @@ func TestStalledStrangers(t *testing.T) {
 	})
 }
 
+// Of a peer that is not known yet little is kept, whichever end it is; of one that is, as much as the window takes.
+func TestStrangersHaveLittleRoom(t *testing.T) {
+	n, dir := newMemNet(), t.TempDir()
+	src := writeFile(t, dir, "a", []byte("payload"))
+	r := start(t, procOptions{net: n}, "recv", "--listen=:0", "-o", dir+"/in/")
+	port := r.listening()
+	run(t, procOptions{net: n, config: t.TempDir(), env: map[string]string{"UDTCP_IDENTITY": secure.NewIdentity().Secret()}}, "send", "127.0.0.1:"+port, src).ends(4)
+	if n.opened != 0 {
+		t.Errorf("%d windows opened for strangers", n.opened)
+	}
+	run(t, procOptions{net: n}, "send", "127.0.0.1:"+port, src).ends(0)
+	r.ends(0)
+	for i, o := range n.asked {
+		if o.firstWindow != 64<<10 {
+			t.Errorf("link %d: room for %d bytes", i, o.firstWindow)
+		}
+	}
+	if len(n.asked) != 3 || n.opened != 2 {
+		t.Errorf("%d windows opened at %d ends", n.opened, len(n.asked))
+	}
+
+	n = newMemNet() // where nobody is to be known there is nothing to wait for
+	r = start(t, procOptions{net: n}, "recv", "--insecure", "--listen=:0", "-o", dir+"/plain/")
+	run(t, procOptions{net: n}, "send", "--insecure", "127.0.0.1:"+r.listening(), src).ends(0)
+	r.ends(0)
+	for i, o := range n.asked {
+		if o.firstWindow != 0 {
+			t.Errorf("plain link %d: room for %d bytes", i, o.firstWindow)
+		}
+	}
+}
+
 // deadlined reads what is there.
 type deadlined struct{ link }
 

@@ -64,6 +64,10 @@ type Config struct {
 	// at least 32; as many as ReceiveBuffer holds if zero. It bounds
 	// ReceiveBuffer.
 	FlowWindow int
+	// FirstWindow is the most bytes kept of a peer that nobody knows yet, in
+	// whole packets and at least 8 of them: as much as ReceiveBuffer only from
+	// Conn.OpenWindow on. No such limit if zero.
+	FirstWindow int
 	// NewController makes the congestion controller of each connection's
 	// sender (UDT_CC); BBR if nil.
 	NewController func() Controller
@@ -138,8 +142,8 @@ func (c Config) check() error {
 			return fmt.Errorf("window %d: must be %d to %d bytes", w, minWindow, maxWindow)
 		}
 	}
-	if c.FlowWindow < 0 {
-		return errors.New("flow window must not be negative")
+	if c.FlowWindow < 0 || c.FirstWindow < 0 {
+		return errors.New("windows must not be negative")
 	}
 	if c.ConnectTimeout < 0 || c.PeerTimeout < 0 {
 		return errors.New("timeouts must not be negative")
@@ -162,6 +166,8 @@ const (
 	maxWindow = 16 << 30
 	// minFlight is libudt's least flight flag, in packets.
 	minFlight = 32
+	// minFirst is the least FirstWindow, in packets.
+	minFirst = 8
 	// maxUserPackets bounds Config.UserPackets.
 	maxUserPackets = 1 << 16
 )
@@ -180,10 +186,12 @@ func (c Config) proto(id uint32, remote netip.Addr) proto.Config {
 	if c.isn != nil {
 		isn = c.isn
 	}
-	packets := func(bytes int) int {
-		return max(minFlight, bytes/(mss-proto.IPUDPHeaders-proto.HeaderSize))
+	payload := mss - proto.IPUDPHeaders - proto.HeaderSize
+	packets := func(bytes int) int { return max(minFlight, bytes/payload) }
+	window, first := packets(c.ReceiveBuffer), 0
+	if c.FirstWindow > 0 {
+		first = max(minFirst, c.FirstWindow/payload)
 	}
-	window := packets(c.ReceiveBuffer)
 	if c.FlowWindow > 0 {
 		window = min(window, max(minFlight, c.FlowWindow))
 	}
@@ -193,6 +201,7 @@ func (c Config) proto(id uint32, remote netip.Addr) proto.Config {
 		ISN:            proto.Seq(isn() & proto.SeqMask),
 		MSS:            mss,
 		Window:         window,
+		FirstWindow:    first,
 		SendWindow:     packets(c.SendBuffer),
 		MaxBandwidth:   c.MaxBandwidth,
 		Controller:     c.NewController(),

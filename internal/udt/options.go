@@ -20,6 +20,7 @@ func (c Config) over(o Config) Config {
 	take(&c.SendBuffer, o.SendBuffer)
 	take(&c.ReceiveBuffer, o.ReceiveBuffer)
 	take(&c.FlowWindow, o.FlowWindow)
+	take(&c.FirstWindow, o.FirstWindow)
 	take(&c.MaxBandwidth, o.MaxBandwidth)
 	take(&c.ConnectTimeout, o.ConnectTimeout)
 	take(&c.meetingTimeout, o.ConnectTimeout)
@@ -94,10 +95,18 @@ func (c *Conn) Configure(o Config) error {
 	return nil
 }
 
+// OpenWindow ends Config.FirstWindow: the peer is known now.
+func (c *Conn) OpenWindow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.p.OpenWindow()
+	c.changed()
+}
+
 // sameUntilConnected tells whether two are the same in what can't be changed
 // once a connection is being made.
 func sameUntilConnected(a, b Config) bool {
 	return a.Type == b.Type && a.Window == b.Window && a.SendBuffer == b.SendBuffer && a.ReceiveBuffer == b.ReceiveBuffer &&
-		a.FlowWindow == b.FlowWindow && a.ConnectTimeout == b.ConnectTimeout &&
+		a.FlowWindow == b.FlowWindow && a.FirstWindow == b.FirstWindow && a.ConnectTimeout == b.ConnectTimeout &&
 		a.PeerTimeout == b.PeerTimeout && a.IgnorePeerErrors == b.IgnorePeerErrors && a.Backlog == b.Backlog && a.UserPackets == b.UserPackets
 }

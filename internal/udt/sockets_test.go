@@ -266,6 +266,7 @@ func TestOptionsByTime(t *testing.T) {
 		"SendBuffer":       {udt.Config{SendBuffer: 1 << 20}, ok, udt.ECONNSOCK},
 		"ReceiveBuffer":    {udt.Config{ReceiveBuffer: 1 << 20}, ok, udt.ECONNSOCK},
 		"FlowWindow":       {udt.Config{FlowWindow: 64}, ok, udt.ECONNSOCK},
+		"FirstWindow":      {udt.Config{FirstWindow: 64}, ok, udt.ECONNSOCK},
 		"NewController":    {udt.Config{NewController: controller}, ok, udt.ECONNSOCK},
 		"Trace":            {udt.Config{Trace: func(string) {}}, ok, udt.ECONNSOCK},
 		"ConnectTimeout":   {udt.Config{ConnectTimeout: time.Second}, ok, udt.ECONNSOCK},
@@ -280,6 +281,7 @@ func TestOptionsByTime(t *testing.T) {
 		"MaxBandwidth":     {udt.Config{MaxBandwidth: 1e6}, ok, ok},
 		"bad":              {udt.Config{Window: 1}, udt.EINVPARAM, udt.EINVPARAM},
 		"bad flight":       {udt.Config{FlowWindow: -1}, udt.EINVPARAM, udt.EINVPARAM},
+		"bad first window": {udt.Config{FirstWindow: -1}, udt.EINVPARAM, udt.EINVPARAM},
 		"bad buffer":       {udt.Config{SendBuffer: 1}, udt.EINVPARAM, udt.EINVPARAM},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -357,7 +359,7 @@ func sameOptions(a, b udt.Config) bool {
 			return nil
 		}
 		return []any{
-			c.Type, c.MSS, c.Window, c.SendBuffer, c.ReceiveBuffer, c.FlowWindow, c.MaxBandwidth, c.ConnectTimeout,
+			c.Type, c.MSS, c.Window, c.SendBuffer, c.ReceiveBuffer, c.FlowWindow, c.FirstWindow, c.MaxBandwidth, c.ConnectTimeout,
 			c.PeerTimeout, c.IgnorePeerErrors, c.Linger, c.UserPackets, c.Backlog, c.ReadBuffer, c.WriteBuffer,
 		}
 	}

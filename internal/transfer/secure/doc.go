@@ -32,6 +32,6 @@
 //
 // # Limits
 //
-// Before the peer is known it gets at most maxHandshakeBytes read, and the caller's context bounds the time. Admission
+// Before the peer is known it gets at most MaxHandshakeBytes read, and the caller's context bounds the time. Admission
 // bounds how many such handshakes go on side by side. KeyLimit is how much one connection may carry.
 package secure

@@ -23,7 +23,8 @@ const (
 	// KeyLimit is how many bytes one connection may carry each way: its keys are not changed while it stands.
 	KeyLimit = 128 << 30
 
-	maxHandshakeBytes = 64 << 10 // read from a peer that is not known yet
+	// MaxHandshakeBytes is how much is read from a peer that is not known yet, and all that need be kept of it.
+	MaxHandshakeBytes = 64 << 10
 )
 
 // Config says who this end is and whom it accepts.
@@ -76,7 +77,7 @@ func Rendezvous(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
 
 // open runs a handshake within ctx and judges how it failed.
 func open(ctx context.Context, raw net.Conn, c *Config, handshake func(*wire, *Config) (*Conn, error)) (*Conn, error) {
-	w := &wire{Conn: raw, budget: maxHandshakeBytes}
+	w := &wire{Conn: raw, budget: MaxHandshakeBytes}
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) }) // ends what waits
 	var conn *Conn
 	var refused, err error

@@ -381,7 +381,7 @@ func TestGarbage(t *testing.T) {
 			_, err := f(t.Context(), x, as(me))
 			t.Log(name, err)
 			wantError(t, err, KindAuth)
-			if left := len(x.in.buf); len(b)-left > maxHandshakeBytes {
+			if left := len(x.in.buf); len(b)-left > MaxHandshakeBytes {
 				t.Errorf("%d bytes were read", len(b)-left)
 			}
 		}

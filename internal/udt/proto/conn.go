@@ -13,6 +13,7 @@ type Config struct {
 	ISN            Seq    // initial sequence number of a client, unpredictable
 	MSS            int    // bytes, IP and UDP headers included
 	Window         int    // packets: most that the peer may have in flight, most buffered of it
+	FirstWindow    int    // packets: the latter until OpenWindow; Window if 0
 	SendWindow     int    // packets: most buffered to be sent; Window if 0
 	MaxBandwidth   float64
 	Controller     Controller

@@ -88,6 +88,13 @@ func (c *Conn) offerWindow() {
 	}
 }
 
+// OpenWindow ends Config.FirstWindow: from now on the peer may fill the whole
+// window, and is told so.
+func (c *Conn) OpenWindow() {
+	c.rcv.widen()
+	c.offerWindow()
+}
+
 // transmitACK appends the pending ACK.
 func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 	if c.acks.pending == ackNone || len(out) == cap(out) {

@@ -48,6 +48,7 @@ func NewClient(now Instant, cfg Config) *Conn {
 	c := newConn(now, cfg)
 	c.isn, c.mss = cfg.ISN, cfg.MSS
 	c.rcv.init(cfg.ISN, cfg.MSS, cfg.Window)
+	c.rcv.narrow(cfg.FirstWindow)
 	c.hs.request = Handshake{
 		Version: Version, SocketType: cfg.Type, ISN: cfg.ISN,
 		MSS: uint32(cfg.MSS), FlightFlag: uint32(cfg.Window),
@@ -66,6 +67,7 @@ func NewServer(now Instant, cfg Config, hs Handshake) *Conn {
 	c.server, c.isn = true, hs.ISN
 	mss := max(MinMSS, min(cfg.MSS, int(min(hs.MSS, MaxMSS))))
 	c.rcv.init(hs.ISN, mss, cfg.Window)
+	c.rcv.narrow(cfg.FirstWindow)
 	c.hold = responseHold{
 		response: Handshake{
 			Version: Version, SocketType: cfg.Type, ISN: hs.ISN,

@@ -24,6 +24,7 @@ type recvBuffer struct {
 	stride int // most payload bytes of a packet
 	slots  int // per chunk, a power of two
 	flight int // packets the peer was told it may have in flight
+	most   int // packets that have a place at most: flight, or fewer at first
 
 	ring             chunkRing[recvChunk]
 	read, next, high packetIndex
@@ -33,7 +34,7 @@ type recvBuffer struct {
 }
 
 func (b *recvBuffer) init(isn Seq, mss, flight int) {
-	b.isn, b.flight = isn, flight
+	b.isn, b.flight, b.most = isn, flight, flight
 	b.stride = mss - IPUDPHeaders - HeaderSize
 	b.slots = 1
 	for b.slots < maxRecvSlots && b.slots*2*b.stride <= recvChunkBytes {
@@ -45,8 +46,19 @@ func (b *recvBuffer) init(isn Seq, mss, flight int) {
 // doubles with what really arrived, so that a peer can't make us take memory
 // by sending one packet far ahead.
 func (b *recvBuffer) window() int {
-	return int(min(int64(b.flight), initialRecvWindow+2*b.received))
+	return int(min(int64(b.most), initialRecvWindow+2*b.received))
 }
+
+// narrow leaves places for n packets alone, until widen; 0 changes nothing. A
+// packet takes the memory of its whole chunk, so that a stranger who leaves
+// gaps could fill the window's with a few bytes to each.
+func (b *recvBuffer) narrow(n int) {
+	if n > 0 {
+		b.most = min(n, b.flight)
+	}
+}
+
+func (b *recvBuffer) widen() { b.most = b.flight }
 
 // initialRecvWindow is libudt's default receive buffer in packets.
 const initialRecvWindow = 8192
