@@ -92,7 +92,7 @@ func FuzzStranger(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, role byte, words []byte, times byte) {
 		said := bytes.Repeat(words[:min(len(words), 64<<10)], 1+int(times))
-		said = said[:min(len(said), 3*maxHandshakeBytes)]
+		said = said[:min(len(said), 3*MaxHandshakeBytes)]
 		inBubble(t, func(t *testing.T) {
 			a, b := pipe()
 			if _, err := b.Write(said); err != nil {
@@ -103,7 +103,7 @@ func FuzzStranger(f *testing.F) {
 			}
 			_, err := inTime(roles[int(role/2)%len(roles)])(t.Context(), a, as(fixed(1), fixed(2)))
 			wantFailure(t, err)
-			if read := len(said) - len(a.in.buf); read > maxHandshakeBytes {
+			if read := len(said) - len(a.in.buf); read > MaxHandshakeBytes {
 				t.Errorf("%d bytes were read", read)
 			}
 			if len(said) == 0 {
@@ -140,7 +140,7 @@ func FuzzCertificate(f *testing.F) {
 			shown.Certificate = append(shown.Certificate, der)
 		}
 		if mode&8 != 0 {
-			shown.Certificate = append(shown.Certificate, make([]byte, 2*maxHandshakeBytes)) // TLS takes it
+			shown.Certificate = append(shown.Certificate, make([]byte, 2*MaxHandshakeBytes)) // TLS takes it
 		}
 		c := &tls.Config{
 			NextProtos: []string{testProtocol}, InsecureSkipVerify: true, ClientAuth: tls.RequireAnyClientCert,
@@ -164,7 +164,7 @@ func FuzzCertificate(f *testing.F) {
 			}
 			stranger := &tap{end: b}
 			x, _ := meet(t, a, stranger, inTime(ours), peer, as(me, friend), Config{})
-			if read := len(stranger.all) - len(a.in.buf); read > maxHandshakeBytes {
+			if read := len(stranger.all) - len(a.in.buf); read > MaxHandshakeBytes {
 				t.Errorf("%d bytes were read", read)
 			}
 			switch {
