@@ -61,6 +61,9 @@ func (a *ackSender) record(now Instant, at packetIndex) {
 	a.since, a.missed = 0, false
 }
 
+// edge is where the window ends that was advertised last.
+func (a *ackSender) edge() packetIndex { return a.full + packetIndex(a.window) }
+
 // confirm looks up the ACK that an ACK2 answers; each is answered once.
 func (a *ackSender) confirm(number uint32) (when Instant, ok bool) {
 	h := &a.history[number%ackHistorySize]

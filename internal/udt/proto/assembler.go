@@ -82,6 +82,15 @@ func (m *assembler) found(b *recvBuffer, found message) {
 	}
 }
 
+// unread is how many in-order packets there are before a message that is not
+// yet whole: such a one, however large, waits for its sender and not for us.
+func (m *assembler) unread(b *recvBuffer) int {
+	if m.inside {
+		return int(m.partial.first - b.read)
+	}
+	return int(m.scan - b.read)
+}
+
 // free releases what is done at the buffer's beginning.
 func (m *assembler) free(b *recvBuffer) {
 	if to := b.find(b.read, m.scan, notDone); to > b.read {

@@ -103,6 +103,7 @@ type Conn struct {
 	capacity linkCapacity
 	batch    int64 // number of the batch being handled
 	acks     ackSender
+	window   recvWindow
 	naks     nakQueue
 	reorder  reordering
 
@@ -141,6 +142,7 @@ func (c *Conn) establish(now Instant, mss int, peerID uint32, peerFlight int) {
 	c.state = StateConnected
 	c.mss, c.peerID, c.peerFlight = mss, peerID, peerFlight
 	c.snd.init(c.isn, mss, peerID, 0)
+	c.window.init(now, c.payload())
 	c.flowEnd = packetIndex(min(peerFlight, c.cfg.SendWindow))
 	c.lastHeard = now
 	c.timers.set(timerPeer, now.Add(c.cfg.PeerTimeout))

@@ -79,11 +79,17 @@ func (c *Conn) onACKTimer(now Instant) {
 // offerWindow tells the sender of room that a slow reader has made. UDT has no
 // message for it, but any ACK carries the window.
 func (c *Conn) offerWindow() {
+	c.window.taken(c.unread())
 	if c.state == StateConnecting || c.state == StateClosed || !c.acks.sent {
 		return
 	}
 	room := c.rcv.window()
-	if c.acks.window < room/4 && c.rcv.free() >= room/2 {
+	due := c.acks.window < room/4 && c.rcv.free() >= room/2
+	if c.window.limit > 0 {
+		left := int(c.acks.edge() - c.rcv.next)
+		due = c.offer()-left >= min(c.window.step(), room/4)
+	}
+	if due {
 		c.acks.pending = ackFull
 	}
 }
@@ -93,6 +99,26 @@ func (c *Conn) offerWindow() {
 func (c *Conn) OpenWindow() {
 	c.rcv.widen()
 	c.offerWindow()
+}
+
+// offer is the window to advertise.
+func (c *Conn) offer() int {
+	// It never exceeds the flight size of our handshake: a libudt sender's loss
+	// list has no more places (trap D2).
+	n := min(c.rcv.free(), c.cfg.Window)
+	if c.window.limit > 0 {
+		n = min(n, c.window.limit-c.unread())
+	}
+	return max(minACKWindow, n)
+}
+
+// unread is how many packets the reader can take, gaps left by what was taken
+// or dropped included.
+func (c *Conn) unread() int {
+	if c.messages() {
+		return c.assembler.unread(&c.rcv)
+	}
+	return int(c.rcv.next - c.rcv.read)
 }
 
 // transmitACK appends the pending ACK.
@@ -110,9 +136,8 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 		})
 	}
 	c.acks.number = nextACKNumber(c.acks.number)
-	// What is advertised never exceeds the flight size of our handshake: a
-	// libudt sender's loss list has no more places (trap D2).
-	c.acks.window = max(minACKWindow, min(c.rcv.free(), c.cfg.Window))
+	c.window.update(now, c.rtt.srtt, &c.rcv, c.unread(), c.acks.edge())
+	c.acks.window = c.offer()
 	a.RTT, a.RTTVar = c.rtt.words()
 	a.Window = uint32(c.acks.window)
 	if !c.acks.sent || now.Sub(c.acks.ratesAt) >= syn {

@@ -85,6 +85,9 @@ func (c *Conn) HandleTimeout(now Instant) {
 func (c *Conn) onKeepAliveTimer(now Instant) {
 	c.snd.spare.relax()
 	c.rcv.spare.relax()
+	if c.window.wait(now, &c.rcv) && c.acks.sent {
+		c.acks.pending = ackFull
+	}
 	at := c.lastSent.Add(keepAliveInterval)
 	if at <= now {
 		c.keepAlive = true

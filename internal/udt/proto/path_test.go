@@ -44,6 +44,8 @@ type carrier struct {
 	written  int64
 	got      int64
 	doneAt   Instant
+	reader   *reader     // nil: takes all at once
+	onServer func(*Conn) // when it is there; may be nil
 	samples  []carrierSample
 	held     int // most packets in both buffers
 }
@@ -186,6 +188,9 @@ func (c *carrier) next() Instant {
 			next = min(next, at)
 		}
 	}
+	if c.reader != nil && c.to != nil {
+		next = min(next, c.reader.at)
+	}
 	return next
 }
 
@@ -204,6 +209,9 @@ func (c *carrier) receive(b []byte) {
 		cfg.ID += 1000
 		cfg.Controller = NewNative()
 		c.to = NewServer(c.p.now, cfg, hs)
+		if c.onServer != nil {
+			c.onServer(c.to)
+		}
 	case verdict == VerdictAccept:
 		c.to.RepeatResponse()
 	}
@@ -248,11 +256,12 @@ func (c *carrier) service() {
 		return
 	}
 	c.to.HandleTimeout(p.now)
-	for {
-		n := c.to.Read(p.block[:])
+	for left := c.reader.budget(p.now); left > 0; {
+		n := c.to.Read(p.block[:min(left, len(p.block))])
 		if n == 0 {
 			break
 		}
+		left -= n
 		c.got += int64(n)
 	}
 	if c.got == c.size && c.doneAt == never {

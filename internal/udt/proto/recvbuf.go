@@ -26,6 +26,8 @@ type recvBuffer struct {
 	flight int // packets the peer was told it may have in flight
 	most   int // packets that have a place at most: flight, or fewer at first
 
+	bound packetIndex // no packet from here on has a place; 0: the window alone counts
+
 	ring             chunkRing[recvChunk]
 	read, next, high packetIndex
 	offset           int   // bytes of packet read already taken
@@ -85,7 +87,7 @@ func (b *recvBuffer) store(i packetIndex, payload []byte) recvOutcome {
 	if i < b.next {
 		return recvDuplicate
 	}
-	if i >= b.read+packetIndex(b.window()) || len(payload) > b.stride {
+	if i >= b.read+packetIndex(b.window()) || b.bound > 0 && i >= b.bound || len(payload) > b.stride {
 		return recvOutside
 	}
 	c, slot := b.makeChunk(i)
