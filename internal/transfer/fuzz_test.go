@@ -144,13 +144,7 @@ func seeds(f *testing.F, ofSender bool) {
 func FuzzRecv(f *testing.F) {
 	seeds(f, true)
 	f.Fuzz(func(t *testing.T, mode byte, script []byte) {
-		up := t.TempDir()
-		dst := filepath.Join(up, "dst")
-		for _, d := range []string{"dst", "outside"} {
-			if err := os.Mkdir(filepath.Join(up, d), 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
+		up, dst := fenced(t)
 		o := RecvOptions{Dir: dst, Preserve: true, Links: mode&4 != 0}
 		var out bytes.Buffer
 		switch mode % 4 {
@@ -163,33 +157,56 @@ func FuzzRecv(f *testing.F) {
 		}
 		conn := oneWay{Reader: io.MultiReader(bytes.NewReader(prelude()), bytes.NewReader(frameScript(script)))}
 		_, err := receive(t.Context(), conn, o, openUnsynced)
-		if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u202e' }) {
-			t.Errorf("raw characters of the peer in %q", err)
-		}
+		wantSpoken(t, err)
 		if err != nil && KindOf(err) == KindInternal {
 			t.Errorf("%v", err)
 		}
-		list, readErr := os.ReadDir(up)
-		outside, outErr := os.ReadDir(filepath.Join(up, "outside"))
-		if readErr != nil || outErr != nil || len(list) != 2 || len(outside) != 0 {
-			t.Errorf("outside: %v %v %v %v", list, outside, readErr, outErr)
-		}
-		walkErr := filepath.WalkDir(dst, func(p string, d os.DirEntry, err error) error {
-			if err == nil && p != dst && nameFault(d.Name()) != "" && !reserved(d.Name()) {
-				t.Errorf("there is %q", p)
-			}
-			if err == nil && d.Type() == os.ModeSymlink {
-				rel, _ := filepath.Rel(dst, filepath.Dir(p))
-				if target, err := os.Readlink(p); err != nil || linkFault(strings.TrimPrefix(rel, "."), target) != "" {
-					t.Errorf("there is a link %q to %q, %v", p, target, err)
-				}
-			}
-			return err
-		})
-		if walkErr != nil && !errors.Is(walkErr, os.ErrPermission) {
-			t.Error(walkErr)
-		}
+		wantFenced(t, up)
 	})
+}
+
+// fenced makes a destination beside something else.
+func fenced(t *testing.T) (up, dst string) {
+	up = t.TempDir()
+	for _, d := range []string{"dst", "outside"} {
+		if err := os.Mkdir(filepath.Join(up, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return up, filepath.Join(up, "dst")
+}
+
+// wantFenced checks that nothing is outside the destination that was not there before, and nothing in it that may not be.
+func wantFenced(t *testing.T, up string) {
+	list, readErr := os.ReadDir(up)
+	outside, outErr := os.ReadDir(filepath.Join(up, "outside"))
+	if readErr != nil || outErr != nil || len(list) != 2 || len(outside) != 0 {
+		t.Errorf("outside: %v %v %v %v", list, outside, readErr, outErr)
+	}
+	dst := filepath.Join(up, "dst")
+	walkErr := filepath.WalkDir(dst, func(p string, d os.DirEntry, err error) error {
+		if err == nil && p != dst && nameFault(d.Name()) != "" && !reserved(d.Name()) {
+			t.Errorf("there is %q", p)
+		}
+		if err == nil && d.Type() == os.ModeSymlink {
+			rel, _ := filepath.Rel(dst, filepath.Dir(p))
+			if target, err := os.Readlink(p); err != nil || linkFault(strings.TrimPrefix(rel, "."), target) != "" {
+				t.Errorf("there is a link %q to %q, %v", p, target, err)
+			}
+		}
+		return err
+	})
+	if walkErr != nil && !errors.Is(walkErr, os.ErrPermission) {
+		t.Error(walkErr)
+	}
+}
+
+// wantSpoken checks that an error says nothing raw of the peer.
+func wantSpoken(t *testing.T, err error) {
+	t.Helper()
+	if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u202e' }) {
+		t.Errorf("raw characters of the peer in %q", err)
+	}
 }
 
 // FuzzSend feeds the whole sender: whatever comes, it ends, and the source is as it was.
@@ -206,9 +223,7 @@ func FuzzSend(f *testing.F) {
 		}
 		conn := oneWay{Reader: io.MultiReader(bytes.NewReader(prelude()), bytes.NewReader(frameScript(script)))}
 		_, err := Send(t.Context(), conn, o)
-		if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u202e' }) {
-			t.Errorf("raw characters of the peer in %q", err)
-		}
+		wantSpoken(t, err)
 		if b, err := os.ReadFile(filepath.Join(src, "a")); string(b) != "hello" {
 			t.Errorf("the source is %q, %v", b, err)
 		}
