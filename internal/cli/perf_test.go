@@ -243,9 +243,15 @@ func TestPerfCountsDiffer(t *testing.T) {
 func FuzzPerfParsers(f *testing.F) {
 	f.Add(perfHello{streams: 1, time: 1, every: time.Second}.encode())
 	f.Add(appendTally(appendRecordHead(nil, recordData, 3), recordEnd, tally{bytes: 1}))
+	f.Add(encodePerfAnswer(perfGo))
+	f.Add(encodePerfAnswer(perfBusy))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, err := parsePerfHello(b); err == nil && !bytes.Equal(h.encode(), b) {
 			t.Errorf("%x is read as %+v, which is %x", b, h, h.encode())
+		}
+		goes := len(b) == perfAnswerLen && bytes.HasPrefix(b, encodePerfAnswer(perfGo)[:12])
+		if err := parsePerfAnswer(b); goes != (err == nil) {
+			t.Errorf("the answer %x is %v", b, err)
 		}
 		var whole, cut atomic.Int64
 		w, c := &recordSink{got: &whole}, &recordSink{got: &cut}
