@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -39,12 +40,31 @@ func Main(args []string, env Env) int {
 	args = joinListen(args)
 	root := newRootCommand(a)
 	root.SetArgs(args)
+	text := &textOutput{w: env.Stdout}
+	root.SetOut(text)
 	err := root.ExecuteContext(ctx)
+	if err == nil && text.err != nil {
+		err = fail(exitLocalIO, "", "standard output: %w", text.err)
+	}
 	// Whatever an interrupted run stumbled over, the signal is why it ended.
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = cause
 	}
 	return int(a.finish(err, args))
+}
+
+// textOutput is standard output for what cobra writes there, help and version. It keeps to itself what goes wrong, which cobra
+// would tell in words of its own, or not at all.
+type textOutput struct {
+	w   io.Writer
+	err error
+}
+
+func (t *textOutput) Write(b []byte) (int, error) {
+	if t.err == nil {
+		_, t.err = t.w.Write(b)
+	}
+	return len(b), nil
 }
 
 // finish tells how the run ended, on standard error and as the event "end".
@@ -99,7 +119,6 @@ udtcp perf --listen                    measure:  udtcp perf HOST  on the other h
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.SetIn(a.env.Stdin)
-	root.SetOut(a.env.Stdout)
 	root.SetErr(a.env.Stderr)
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(usageTemplate)
