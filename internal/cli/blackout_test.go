@@ -2,113 +2,52 @@ package cli
 
 import (
 	"bytes"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 )
 
-// router passes datagrams between a listener and whoever dials it, as one that translates addresses does. It goes dark
-// when so many bytes have passed; when it comes back the listener sees other addresses.
-type router struct {
-	t    *testing.T
-	near *net.UDPConn
-	far  *net.UDPAddr
+// blackout is a network that goes dark when so many bytes have passed. When it comes back the listener sees other addresses.
+type blackout struct {
+	*router
 
-	mu    sync.Mutex
-	flows map[netip.AddrPort]*net.UDPConn // by who dials
-	left  int                             // bytes until it goes dark; less than 0: it has been
-	dark  bool
-	all   sync.WaitGroup
+	mu   sync.Mutex
+	left int // bytes until it goes dark; less than 0: it has been
+	dark bool
 }
 
-func startRouter(t *testing.T, port string, most int) *router {
+func startBlackout(t *testing.T, port string, most int) *blackout {
 	t.Helper()
-	far, err := net.ResolveUDPAddr("udp", "127.0.0.1:"+port)
-	if err != nil {
+	b := &blackout{left: most}
+	var err error
+	if b.router, err = newRouter(port, b.passes); err != nil {
 		t.Fatal(err)
 	}
-	near, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &router{t: t, near: near, far: far, flows: map[netip.AddrPort]*net.UDPConn{}, left: most}
-	r.all.Go(r.forward)
 	t.Cleanup(func() {
-		near.Close()
-		r.comeBack()
-		r.all.Wait()
-	})
-	return r
-}
-
-func (r *router) port() string { return strconv.Itoa(r.near.LocalAddr().(*net.UDPAddr).Port) }
-
-// forward passes on what comes from those who dial.
-func (r *router) forward() {
-	b := make([]byte, 1<<16)
-	for {
-		n, from, err := r.near.ReadFromUDPAddrPort(b)
-		if err != nil {
-			return
-		}
-		if to := r.flow(from); to != nil && r.passes(n) {
-			_, _ = to.Write(b[:n]) // a datagram may get lost
-		}
-	}
-}
-
-// flow is the way to the listener for one who dials.
-func (r *router) flow(from netip.AddrPort) *net.UDPConn {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if c := r.flows[from]; c != nil || r.dark {
-		return c
-	}
-	c, err := net.DialUDP("udp", nil, r.far)
-	if err != nil {
-		r.t.Error(err)
-		return nil
-	}
-	r.flows[from] = c
-	r.all.Go(func() {
-		b := make([]byte, 1<<16)
-		for {
-			n, err := c.Read(b)
-			if err != nil {
-				return
-			}
-			if r.passes(n) {
-				_, _ = r.near.WriteToUDPAddrPort(b[:n], from) // a datagram may get lost
-			}
+		if err := b.close(); err != nil {
+			t.Error(err)
 		}
 	})
-	return c
+	return b
 }
 
 // passes counts n bytes, and tells whether they get through.
-func (r *router) passes(n int) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.left >= 0 && !r.dark {
-		r.left -= n
-		r.dark = r.left < 0
+func (b *blackout) passes(_ bool, n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left >= 0 && !b.dark {
+		b.left -= n
+		b.dark = b.left < 0
 	}
-	return !r.dark
+	return !b.dark
 }
 
-// comeBack ends the dark, and all that was known of addresses.
-func (r *router) comeBack() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, c := range r.flows {
-		c.Close()
-	}
-	clear(r.flows)
-	r.dark = false
+func (b *blackout) comeBack() {
+	b.forget()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dark = false
 }
 
 // TestBlackout: the network goes dark in the middle of a transfer and comes back with other addresses, when both ends have
@@ -139,12 +78,12 @@ func TestBlackout(t *testing.T) {
 			} else {
 				s = start(t, from, append(send, "--listen=127.0.0.1:0", source)...)
 			}
-			var between *router
+			var between *blackout
 			if c.senderDials {
-				between = startRouter(t, r.listening(), 3<<20)
+				between = startBlackout(t, r.listening(), 3<<20)
 				s = start(t, from, append(send, "127.0.0.1:"+between.port(), source)...)
 			} else {
-				between = startRouter(t, s.listening(), 3<<20)
+				between = startBlackout(t, s.listening(), 3<<20)
 				r = start(t, to, append(recv, "127.0.0.1:"+between.port())...)
 			}
 			for _, p := range []*process{s, r} {

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){
-		"udtcp": func() { os.Exit(Main(os.Args[1:], OSEnv())) },
+		"udtcp": func() { os.Exit(Main(os.Args[1:], scriptEnv())) },
 	})
 }
 
@@ -51,6 +51,7 @@ func TestMain(m *testing.M) {
 //	listening NAME VAR              wait until NAME listens and put its port into the variable
 //	sees NAME PATTERN               wait until standard error or output of NAME matches
 //	sig NAME INT|TERM|KILL          send a signal
+//	router VAR PORT FILE            pass datagrams on to PORT, from the one put into the variable, and back until FILE exists
 //	eof NAME                        end the standard input of a process started with -in pipe
 //	ends NAME CODE                  wait for the end and check the exit status; stdout and stderr are then NAME's
 //	end CODE FILE|stdout|stderr     the last line is the event "end" with that code, and no other is
@@ -70,7 +71,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"run": cmdRun, "start": cmdStart, "ports": cmdPorts, "listening": cmdListening, "sees": cmdSees, "sig": cmdSig, "eof": cmdEOF, "ends": cmdEnds,
+			"run": cmdRun, "start": cmdStart, "ports": cmdPorts, "listening": cmdListening, "router": cmdRouter, "sees": cmdSees, "sig": cmdSig, "eof": cmdEOF, "ends": cmdEnds,
 			"end": cmdEnd, "gen": cmdGen, "same": cmdSame, "tmpfs": cmdTmpfs,
 		},
 		Condition: func(cond string) (bool, error) {
@@ -130,7 +131,7 @@ func launch(ts *testscript.TestScript, args []string) *scriptProcess {
 	ts.Check(err)
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_CONFIG_HOME", "UDTCP_IDENTITY", "UDTCP_PEER"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_CONFIG_HOME", "UDTCP_IDENTITY", "UDTCP_PEER", faultVariable} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	p.cmd.Env = append(p.cmd.Env, "UDTCP_RETRY_FOR=0") // what is lost is to be lost at once, unless the script says more
@@ -254,6 +255,18 @@ func cmdPorts(ts *testscript.TestScript, neg bool, args []string) {
 	for _, c := range held {
 		ts.Check(c.Close())
 	}
+}
+
+func cmdRouter(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 3, "router VAR PORT FILE")
+	file := ts.MkAbs(args[2])
+	r, err := newRouter(args[1], func(back bool, _ int) bool {
+		_, err := os.Lstat(file)
+		return !back || err != nil
+	})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(r.close()) })
+	ts.Setenv(args[0], r.port())
 }
 
 func cmdSees(ts *testscript.TestScript, neg bool, args []string) {
