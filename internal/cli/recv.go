@@ -27,6 +27,8 @@ directory, or where -o says.
 A file appears under its name only when it is complete and verified. An existing file of the same size and time
 as the sender's (with --checksum: the same digest) is left as it is and counts as received; any other is refused
 unless --overwrite.
+With -o - everything is received when the reader of standard output has taken it (on Linux; elsewhere, when it is in the
+pipe). Until then both ends wait, so that a program which starts recv must read while it runs, not after it has ended.
 recv --listen serves one sender and ends with that transfer's status; with -k it serves any number side by side until
 a signal, then finishes what is in flight and ends with 0 (each transfer's own outcome is told as it ends).
 The default port is 9000.
