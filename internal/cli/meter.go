@@ -39,6 +39,9 @@ func (f *flow) newest() link {
 	return f.now
 }
 
+// PeerKey is the other end's public key; empty where it is not known.
+func (m *meter) PeerKey() string { return peerKey(m.link) }
+
 func (m *meter) Stats(clear bool) stats       { return m.newest().Stats(clear) }
 func (m *meter) Silence() time.Duration       { return m.newest().Silence() }
 func (m *meter) Unacknowledged() int          { return m.newest().Unacknowledged() }

@@ -2,11 +2,17 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/udtcp/udtcp/internal/transfer/secure"
 )
 
 // breaking makes the first n links that are dialled break after some bytes from the end that dials.
@@ -86,5 +92,52 @@ func TestKilledSenderComesBack(t *testing.T) {
 	r.ends(0)
 	if got, err := os.ReadFile(filepath.Join(dir, "in", "a.bin")); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// divertedNet leads every dial after the first, once, to another port.
+type divertedNet struct {
+	*memNet
+	to    uint16
+	dials atomic.Int32
+}
+
+func (n *divertedNet) Dial(ctx context.Context, local string, remote netip.AddrPort, o linkOptions) (link, error) {
+	if n.dials.Add(1) == 2 {
+		remote = netip.AddrPortFrom(remote.Addr(), n.to)
+	}
+	return n.memNet.Dial(ctx, local, remote, o)
+}
+
+// TestAnotherFriend: a transfer that was lost goes on with the end it began with. Another one that is trusted as well gets
+// nothing of it.
+func TestAnotherFriend(t *testing.T) {
+	t.Parallel()
+	n, dir := newMemNet(), t.TempDir()
+	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
+	src := writeFile(t, dir, "a.bin", data)
+	own, first, second := secure.NewIdentity(), secure.NewIdentity(), secure.NewIdentity()
+	as := func(id secure.Identity) procOptions {
+		return procOptions{net: n, env: map[string]string{"UDTCP_IDENTITY": id.Secret()}}
+	}
+	peer := own.Public().String()
+	r := start(t, as(first), "recv", "--retry-for", "1m", "--listen=:0", "--peer", peer, "-o", dir+"/first/")
+	other := start(t, as(second), "recv", "--listen=:0", "--retry-for", "0", "--peer", peer, "-o", dir+"/second/")
+	port, err := strconv.ParseUint(other.listening(), 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	breaking(n, 1, 1<<20)
+	o := as(own)
+	o.network = &divertedNet{memNet: n, to: uint16(port)}
+	s := run(t, o, "send", "--retry-for", "1m", "--peer", first.Public().String(), "--peer", second.Public().String(), "127.0.0.1:"+r.listening(), src).ends(0)
+	s.says("warning: an end with another key answers, \"" + second.Public().String() + "\"")
+	r.ends(0)
+	other.ends(5)
+	if got, err := os.ReadFile(dir + "/first/a.bin"); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if _, err := os.Stat(dir + "/second"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the other end got something: %v", err)
 	}
 }

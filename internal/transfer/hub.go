@@ -14,15 +14,21 @@ type Hub struct {
 	mode byte // of the prelude
 
 	mu      sync.Mutex
-	live    map[sessionID]*session // by the identity of the end that dials
-	early   map[*session]bool      // those that do not know it yet
+	live    map[caller]*session // by the end that dials
+	early   map[*session]bool   // those that do not know it yet
 	closed  bool
 	changed chan struct{} // closed, and replaced, when a session leaves or loses its connection
 }
 
+// caller is an end that dials: who has learned the identity that its session has is not it, without its key.
+type caller struct {
+	key string
+	id  sessionID
+}
+
 // NewHub makes a Hub without sessions.
 func NewHub(secure bool) *Hub {
-	return &Hub{mode: mode(secure), live: make(map[sessionID]*session), early: make(map[*session]bool), changed: make(chan struct{})}
+	return &Hub{mode: mode(secure), live: make(map[caller]*session), early: make(map[*session]bool), changed: make(chan struct{})}
 }
 
 const (
@@ -102,9 +108,9 @@ func refuse(conn io.ReadWriteCloser, mode byte, e *Error) {
 func (h *Hub) deliver(ln *line) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.live[ln.peer.session()]
+	s := h.live[caller{ln.key, ln.peer.session()}]
 	if s == nil {
-		s = h.waiting()
+		s = h.waiting(ln.key)
 	} else if !ln.peer.knows(s.self, s.other) {
 		return false
 	}
@@ -124,10 +130,12 @@ func (h *Hub) deliver(ln *line) bool {
 	return true
 }
 
-// waiting is a session to whose connections nothing has been said yet; nil if there is none.
-func (h *Hub) waiting() *session {
+// waiting is a session with the end that has a key, to whose connections nothing has been said yet; nil if there is none.
+func (h *Hub) waiting(key string) *session {
 	for s := range h.early {
-		return s
+		if s.key == key {
+			return s
+		}
 	}
 	return nil
 }
@@ -138,7 +146,7 @@ func (h *Hub) enter(s *session, ln *line) {
 	defer h.mu.Unlock()
 	if ln.peer != nil {
 		s.other = ln.peer.session()
-		h.live[s.other] = s
+		h.live[s.caller()] = s
 		return
 	}
 	h.early[s] = true
@@ -157,15 +165,15 @@ func (h *Hub) join(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.early, s)
-	h.live[s.other] = s
+	h.live[s.caller()] = s
 }
 
 // leave forgets a session that is over.
 func (h *Hub) leave(s *session) {
 	h.mu.Lock()
 	delete(h.early, s)
-	if h.live[s.other] == s {
-		delete(h.live, s.other)
+	if h.live[s.caller()] == s {
+		delete(h.live, s.caller())
 	}
 	select {
 	case late := <-s.retry.arrivals:

@@ -12,6 +12,7 @@ import (
 // the next goes on where it ended.
 type line struct {
 	conn   io.ReadWriteCloser
+	key    string       // the other end's; see peerKeyOf
 	frames *frameReader // the reader's own
 
 	own   *helloBody // what we say
@@ -34,7 +35,16 @@ type line struct {
 }
 
 func newLine(conn io.ReadWriteCloser) *line {
-	return &line{conn: conn, frames: newFrameReader(conn)}
+	return &line{conn: conn, key: peerKeyOf(conn), frames: newFrameReader(conn)}
+}
+
+// peerKeyOf is the public key of a connection's other end, for those that have authenticated it: then a session goes on over
+// connections of the same key alone. Elsewhere it is "".
+func peerKeyOf(conn io.ReadWriteCloser) string {
+	if c, ok := conn.(interface{ PeerKey() string }); ok {
+		return c.PeerKey()
+	}
+	return ""
 }
 
 // errPlanned is the end of a line that has carried as much as it may.

@@ -51,6 +51,7 @@ func Recv(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions) (Result, 
 func receive(ctx context.Context, conn io.ReadWriteCloser, o RecvOptions, open func(dir string) (store, error)) (Result, error) {
 	begin := time.Now()
 	for r, ln := newReceiver(o, open), lineOf(conn); ; r = r.successor() {
+		r.key = ln.key
 		if r.hub != nil {
 			r.hub.enter(r.session, ln)
 		}

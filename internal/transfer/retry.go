@@ -36,6 +36,7 @@ type retry struct {
 	found    func(io.ReadWriteCloser)
 	since    time.Time // when the connection was lost that is sought anew
 	failures int       // connections in a row that came to nothing
+	diverted bool      // one led to another end, and the user knows
 }
 
 // Retry says how a transfer outlives its connection. The zero value: it does not.
@@ -93,6 +94,10 @@ func (s *session) next(ctx context.Context, ln *line) (*line, error) {
 	}()
 	for r.pause(within) {
 		next, err := r.take(within)
+		if err == nil && next.key != s.key {
+			s.sendAway(next)
+			err = errOtherKey
+		}
 		if err == nil {
 			if r.found != nil {
 				r.found(next.conn)
@@ -110,6 +115,17 @@ func (s *session) next(ctx context.Context, ln *line) (*line, error) {
 		return nil, nil
 	}
 	return nil, s.party.lost(ln.err)
+}
+
+var errOtherKey = errors.New("an end with another key")
+
+// sendAway closes a connection that leads to another end than the one the session is with. Nothing was said over it.
+func (s *session) sendAway(ln *line) {
+	abort(ln.conn)
+	if !s.retry.diverted {
+		s.retry.diverted = true
+		s.notes.message("an end with another key answers, " + Quote(ln.key) + ": this transfer does not go on with it")
+	}
 }
 
 // turnedAway is what it means that the other end does not take the next connection. Where all that is missing is its last

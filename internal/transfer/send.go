@@ -73,10 +73,14 @@ type parcel struct {
 // on its way. On any error conn has been closed, by its Abort method if it has one and nothing need be drained. Cancelling
 // ctx closes conn and returns the context's error. How long a silent peer is waited for is for conn to decide.
 //
+// A conn with a method PeerKey() string has authenticated its other end: then the transfer goes on over connections of the
+// same key alone.
+//
 // A Stdin whose Read hangs is left behind on failure, unless it has a SetReadDeadline.
 func Send(ctx context.Context, conn io.ReadWriteCloser, o SendOptions) (Result, error) {
 	begin := time.Now()
 	for s, ln := newSender(o), lineOf(conn); ; s = s.successor() {
+		s.key = ln.key
 		if s.hub != nil {
 			s.hub.enter(s.session, ln)
 		}

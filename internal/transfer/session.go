@@ -27,6 +27,7 @@ type session struct {
 	retry   retry
 	hub     *Hub       // of a listening end
 	own     *helloBody // what is the same on every connection
+	key     string     // the other end's, on every connection
 	self    sessionID  // how the other end knows this session again
 	other   sessionID  // how we know the other end's; the reader's
 	attempt uint64     // connections before this one
@@ -77,6 +78,9 @@ func (s *session) introduction() *helloBody {
 	}
 	return &b
 }
+
+// caller is how a Hub knows the session's other end.
+func (s *session) caller() caller { return caller{s.key, s.other} }
 
 // meet remembers who the other end is, on the first connection.
 func (s *session) meet(ln *line) {
