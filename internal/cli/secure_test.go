@@ -226,9 +226,11 @@ func TestPrivateKeyIsNotRepeated(t *testing.T) {
 	if strings.Contains(p.all.String(), secret[14:30]) {
 		t.Error("the private key was printed")
 	}
-	p = run(t, procOptions{env: map[string]string{"UDTCP_IDENTITY": secret[:40]}}, "recv", "host")
-	if p.code == 0 || strings.Contains(p.all.String(), secret[14:30]) {
-		t.Errorf("%d", p.code)
+	for _, given := range []string{secret[:40], "# udtcp identity\n" + secret + "\n"} { // the latter: $(cat identity)
+		p = run(t, procOptions{env: map[string]string{"UDTCP_IDENTITY": given}}, "recv", "host")
+		if p.code == 0 || strings.Contains(p.all.String(), secret[14:30]) {
+			t.Errorf("%d, or the private key was printed", p.code)
+		}
 	}
 }
 

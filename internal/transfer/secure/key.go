@@ -56,10 +56,9 @@ func (id Identity) Format(s fmt.State, _ rune) {
 // MarshalText is for encoders, which do not ask Format.
 func (id Identity) MarshalText() ([]byte, error) { return fmt.Append(nil, id), nil }
 
-// LooksSecret says whether a text is a private key, or was meant to be one. Such a text must not be shown to anybody.
-func LooksSecret(s string) bool {
-	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(s)), secretPrefix)
-}
+// LooksSecret says whether a text is a private key, was meant to be one, or has one in it, as the content of an identity's
+// file does. Such a text must not be shown to anybody.
+func LooksSecret(s string) bool { return strings.Contains(strings.ToLower(s), secretPrefix) }
 
 // ParsePublicKey reads the text of a public key. Its errors do not repeat the text.
 func ParsePublicKey(s string) (PublicKey, error) {
