@@ -92,7 +92,7 @@ func (in *intake) offer(raw []byte) error {
 		in.stage = stageBetween
 	}
 	in.known = b.Bytes >= 0 || b.Shape == shapeStream
-	if err := in.r.limit(b.Bytes, ""); err != nil {
+	if err := in.r.limit(max(b.Bytes, 0), ""); err != nil {
 		return err
 	}
 	if first && (b.Shape == shapeStream || in.r.sink.ordered()) {

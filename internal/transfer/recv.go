@@ -335,10 +335,10 @@ func (r *receiver) again(c *chunk) error {
 // took shows progress; total is the session's verified bytes.
 func (r *receiver) took(total int64) { r.progress.raise(total) }
 
-// limit refuses more bytes than the user wants.
+// limit refuses more bytes than the user wants; a sum of sizes that is negative is more than there can be.
 func (r *receiver) limit(n int64, path string) error {
 	most := r.o.MaxSize
-	if most <= 0 || n <= most {
+	if most <= 0 || n >= 0 && n <= most {
 		return nil
 	}
 	return refused(path, path, fmt.Sprintf("the transfer is larger than %d bytes", most), "raise the limit with --max-size")

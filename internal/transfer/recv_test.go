@@ -341,3 +341,15 @@ func TestRecvEndWithChunkMissing(t *testing.T) {
 		}
 	}
 }
+
+// TestSizeLimitOfSums: sizes that are too much together for a number are too much.
+func TestSizeLimitOfSums(t *testing.T) {
+	err := against(t, receiving(RecvOptions{Dir: t.TempDir(), MaxSize: 1000}), func(p *script) {
+		p.greet(roleSend, func(h *helloBody) { h.Features = append(h.Features[:len(h.Features):len(h.Features)], featureSparse) })
+		p.send(frameOffer, &offerBody{Shape: shapeMany, Files: -1, Bytes: -1})
+		p.small(1, "a", []byte("x"))
+		p.send(frameEntry, &entryBody{ID: 2, Kind: entryFile, Name: "b", Size: maxFileSize, Holes: maxFileSize})
+		p.expectFail(KindPolicy)
+	})
+	wantKind(t, err, KindPolicy)
+}
