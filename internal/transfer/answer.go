@@ -200,6 +200,11 @@ func (in *intake) question(raw []byte) error {
 	if !in.r.terms.skip {
 		return damaged("question that was not agreed on")
 	}
+	return in.enquire(a)
+}
+
+// enquire passes a question on to the desk, if the name in it is one that may come.
+func (in *intake) enquire(a *asked) error {
 	depth := 0
 	for c := range strings.SplitSeq(a.Path, "/") {
 		depth++

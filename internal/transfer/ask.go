@@ -7,7 +7,8 @@ import (
 
 // The sender asks ahead which files need not come: a question a file, in the order of the entries, far ahead of their
 // bytes. The receiver answers behind, in the same order, and the sender leaves out what is there. Nobody waits a round trip
-// for a file; all of it costs one round trip, at the beginning, and a small file that is sent alone does without.
+// for a file; all of it costs one round trip, at the beginning. A file that is sent alone does without: a small one is not
+// asked about, and the question about any other is in the hello (featureEarly), so that the answer follows the receiver's.
 
 // askBody (frameAsk) says what a file is like that is to come.
 type askBody struct {

@@ -13,7 +13,7 @@ func ptr[T any](v T) *T { return &v }
 
 // samples has one body of each kind.
 var samples = map[frameType]body{
-	frameHello:   ownHello(roleSend, SHA256, "udtcp 1.2"),
+	frameHello:   asking(ownHello(roleSend, SHA256, "udtcp 1.2")),
 	frameFail:    &failBody{Kind: 7, Op: "write", Path: "a/b", Msg: "no space left on device", Hint: "make room there"},
 	frameOffer:   &offerBody{Shape: shapeMany, Files: -1, Bytes: -1},
 	frameEntry:   &entryBody{ID: 3, Kind: entryFile, Name: "name", Size: 1 << 40, Mode: ptr(uint32(0o644)), Mtime: ptr(int64(-5)), Nanos: 7, Stamp: -5e9},
@@ -32,6 +32,11 @@ var samples = map[frameType]body{
 	frameHave:    &haveBody{ID: 3, Offset: 1 << 20},
 	framePing:    &pingBody{},
 	frameRenew:   &renewBody{},
+}
+
+func asking(b *helloBody) *helloBody {
+	b.Ask = &askBody{Number: 1, Path: "b", Size: 1 << 40, Mtime: ptr(int64(-5)), Nanos: 7, Holes: 1 << 20}
+	return b
 }
 
 func fresh(b body) body { return reflect.New(reflect.TypeOf(b).Elem()).Interface().(body) }
@@ -121,6 +126,8 @@ func TestBodiesRefused(t *testing.T) {
 		"holes of none":    {&entryBody{}, mapOf(1, 1, 2, 1, 3, "x", 4, 0, 12, 1)},
 		"asked holes":      {&askBody{}, mapOf(1, 1, 2, "x", 3, 1, 7, 2)},
 		"link target":      {&linkBody{}, mapOf(1, 1, 2, "x", 3, strings.Repeat("x", maxPath+1))},
+		"asked second":     {&helloBody{}, mapOf(1, 1, 2, "send", 5, "", 18, mapOf(1, 2, 2, "x", 3, 1))},
+		"asked size early": {&helloBody{}, mapOf(1, 1, 2, "send", 5, "", 18, mapOf(1, 1, 2, "x", 3, -1))},
 		"asked size":       {&askBody{}, mapOf(1, 1, 2, "x", 3, -1)},
 		"asked path":       {&askBody{}, mapOf(1, 1, 2, strings.Repeat("x", maxPath+1), 3, 1)},
 		"asked time":       {&askBody{}, mapOf(1, 1, 2, "x", 3, 1, 5, 1_000_000_000)},

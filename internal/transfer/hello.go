@@ -36,7 +36,8 @@ type helloBody struct {
 	Position *position `cbor:"14,keyasint,omitempty"` // receiver: how far it has read
 	Answered uint64    `cbor:"15,keyasint,omitempty"` // sender: questions whose answers have come
 
-	Verify bool `cbor:"17,keyasint,omitempty"` // what an earlier attempt left is to be read before it is kept
+	Verify bool     `cbor:"17,keyasint,omitempty"` // what an earlier attempt left is to be read before it is kept
+	Ask    *askBody `cbor:"18,keyasint,omitempty"` // sender: its first question, with featureEarly
 }
 
 const (
@@ -48,6 +49,7 @@ const (
 
 const (
 	featureSkip      = "skip"      // to ask ahead which files need not come
+	featureEarly     = "early"     // the first of these questions comes in the hello
 	featureLinks     = "links"     // to keep symbolic links; named only by an end whose user wants it
 	featureSparse    = "sparse"    // to leave out holes of files
 	featureReconnect = "reconnect" // a session outlives its connections; named only by an end that can
@@ -55,7 +57,7 @@ const (
 )
 
 // features this version has.
-var features = []string{"again", featureResume, "sha256", featureSkip, featureSparse, "stream", "tree"}
+var features = []string{"again", featureEarly, featureResume, "sha256", featureSkip, featureSparse, "stream", "tree"}
 
 func (b *helloBody) check() error {
 	if len(b.Features) > maxWords || len(b.Needs) > maxWords || len(b.Software) > maxWord {
@@ -66,6 +68,14 @@ func (b *helloBody) check() error {
 	}
 	if b.Position != nil {
 		if err := b.Position.check(); err != nil {
+			return err
+		}
+	}
+	if b.Ask != nil {
+		if b.Ask.Number != 1 {
+			return errors.New("a first question that is not the first")
+		}
+		if err := b.Ask.check(); err != nil {
 			return err
 		}
 	}
@@ -85,6 +95,7 @@ type terms struct {
 	outstanding int  // most entries without receipt
 	ordered     bool // the receiver writes to a pipe
 	skip        bool // the sender may ask ahead which files are there
+	early       bool // and may have done so in its hello
 	links       bool // symbolic links are kept
 	resume      bool // the receiver says what it has of large files
 	verify      bool // and reads that first
@@ -149,6 +160,7 @@ func agree(own, peer *helloBody) (terms, error) {
 	t.ordered = recv.Ordered
 	both := func(f string) bool { return slices.Contains(send.Features, f) && slices.Contains(recv.Features, f) }
 	t.skip = both(featureSkip) && !t.ordered
+	t.early = both(featureEarly) && t.skip
 	t.sparse = both(featureSparse) && !t.ordered
 	t.links = both(featureLinks) && !t.ordered
 	t.reconnect = both(featureReconnect)

@@ -15,7 +15,7 @@ type line struct {
 	key    string       // the other end's; see peerKeyOf
 	frames *frameReader // the reader's own
 
-	own   *helloBody // what we say
+	own   *helloBody // what we say, or have said
 	peer  *helloBody // nil until it has been read; the reader's until ready is closed
 	terms terms      // likewise
 	said  bool       // our hello is out; the writer's own
@@ -55,7 +55,9 @@ func (ln *line) run(s *session) {
 	ln.greeted, ln.ready, ln.down = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	ln.readerDone, ln.writerDone = make(chan struct{}), make(chan struct{})
 	ln.once = sync.Once{}
-	ln.own = s.party.hello()
+	if !ln.said {
+		ln.own = s.party.hello()
+	}
 	go ln.write(s)
 	go ln.read(s)
 }

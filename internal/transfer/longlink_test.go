@@ -141,9 +141,9 @@ func moveFar(t *testing.T, rate float64, rtt time.Duration, so SendOptions, ro R
 	return o, took, sent
 }
 
-// TestRoundTripsOfAFile counts them: half a one for the hellos, one for the question whether the file is there, which a
-// small one comes without, one for its bytes and their receipt. Only where an earlier attempt left something the sender
-// waits to hear what is kept of it.
+// TestRoundTripsOfAFile counts them: half a one for the hellos, half a one more for the answer whether the file is there,
+// which a small one comes without, one for its bytes and their receipt. Only where an earlier attempt left something the
+// sender waits to hear what is kept of it.
 func TestRoundTripsOfAFile(t *testing.T) {
 	const rtt = time.Second
 	for name, c := range map[string]struct {
@@ -152,8 +152,8 @@ func TestRoundTripsOfAFile(t *testing.T) {
 		want time.Duration
 	}{
 		"small":   {sooner, 0, 3 * rtt / 2},
-		"fresh":   {3 * minChunk, 0, 5 * rtt / 2},
-		"resumed": {3 * minChunk, 2*minChunk + 1000, 7 * rtt / 2},
+		"fresh":   {3 * minChunk, 0, 2 * rtt},
+		"resumed": {3 * minChunk, 2*minChunk + 1000, 3 * rtt},
 	} {
 		_, so := oneFile(t, randomBytes(1, c.size))
 		ro := RecvOptions{Dir: t.TempDir()}

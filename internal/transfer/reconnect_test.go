@@ -312,11 +312,15 @@ func TestReceiverAnew(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "top")
 	put(t, filepath.Join(src, "a"), []byte("small"))
 	put(t, filepath.Join(src, "large"), randomBytes(1, 6*minChunk))
-	for _, pipe := range []bool{false, true} {
+	for _, what := range []string{"tree", "file", "pipe"} {
+		pipe := what == "pipe"
 		dst := t.TempDir()
 		var out, out2 output
 		so, ro, ro2 := SendOptions{Paths: []string{src}}, RecvOptions{Dir: dst}, RecvOptions{Dir: dst}
-		if pipe {
+		switch what {
+		case "file": // the question about it was in a hello that the second receiver does not hear
+			so.Paths = []string{filepath.Join(src, "large")}
+		case "pipe":
 			so.Paths, so.Stdin = []string{"-"}, bytes.NewReader(randomBytes(1, 6*minChunk))
 			ro, ro2 = RecvOptions{Stdout: &out}, RecvOptions{Stdout: &out2}
 		}
@@ -363,8 +367,11 @@ func TestReceiverAnew(t *testing.T) {
 				t.Errorf("send: %v, recv: %v, %+v and %+v", err, gotErr, sent, got)
 			}
 		})
-		if !pipe {
+		switch what {
+		case "tree":
 			sameContent(t, src, filepath.Join(dst, "top"))
+		case "file":
+			is(t, dst, "large", randomBytes(1, 6*minChunk))
 		}
 	}
 }

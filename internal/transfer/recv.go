@@ -143,7 +143,11 @@ func (r *receiver) begin(ln *line) error {
 	r.frames = ln.frames
 	if !r.has(r.begun) {
 		r.meet(ln)
-		return r.start(ln.terms, r.open)
+		err := r.start(ln.terms, r.open)
+		if q := ln.peer.Ask; err == nil && q != nil && r.terms.early {
+			err = r.in.enquire(&asked{askBody: *q})
+		}
+		return err
 	}
 	if r.recognises(ln) && ln.terms.same(r.terms) {
 		r.repairs.anew(r.out)

@@ -30,7 +30,9 @@ func (s *sender) scout() {
 			}
 			asks++
 			e.Ask = asks
-			ask = s.question(e)
+			if s.early == nil {
+				ask = s.question(e, s.terms.sparse)
+			}
 		}
 		if err := s.pass(found{e: e}); err != nil || ask == nil {
 			return err
@@ -63,9 +65,24 @@ func (s *sender) pass(f found) error {
 	}
 }
 
-func (s *sender) question(e *outbound) *askBody {
+// firstQuestion is the one for the hello, before anything is known of the receiver: the only one about a file that is sent
+// alone. It is made of what the scout will come to.
+func (s *sender) firstQuestion() *askBody {
+	only := s.only()
+	if only == nil || only.stream || only.listed || !only.info.Mode().IsRegular() {
+		return nil
+	}
+	e := newOutbound(entryFile, only.from, "", only.name, only.info)
+	if s.unasked(e) {
+		return nil
+	}
+	e.Ask = 1
+	return s.question(e, true)
+}
+
+func (s *sender) question(e *outbound, sparse bool) *askBody {
 	b := &askBody{Number: e.Ask, Path: e.path, Size: e.Size, Check: s.o.Checksum}
-	if s.terms.sparse {
+	if sparse {
 		b.Holes = holesOf(e.info)
 	}
 	if s.o.Preserve {

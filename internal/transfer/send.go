@@ -33,6 +33,7 @@ type sender struct {
 	found   chan found    // from the scout to the producer
 	open    chan struct{} // a token for each question sent whose entry is not
 	answers *answers      // to the scout's questions
+	early   *askBody      // the only one, if it was in the hello
 	room    []byte        // the producer's own, to compare files
 
 	pending atomic.Int64  // parcels between producer and writer
@@ -143,7 +144,10 @@ func (s *sender) successor() *sender {
 // hello is what to say on the next connection.
 func (s *sender) hello() *helloBody {
 	b := s.introduction()
-	if s.attempt > 0 && s.answers != nil {
+	switch {
+	case s.backlog == nil:
+		b.Ask = s.firstQuestion()
+	case s.attempt > 0:
 		b.Answered = s.answers.come()
 	}
 	return b
@@ -156,6 +160,9 @@ func (s *sender) begin(ln *line) error {
 	}
 	if s.backlog == nil {
 		s.meet(ln)
+		if ln.terms.early {
+			s.early = ln.own.Ask
+		}
 		s.do(s.count)
 		s.start(ln.terms)
 		return nil
@@ -201,6 +208,10 @@ func (s *sender) start(t terms) {
 	s.found = make(chan found, t.outstanding)
 	s.open = make(chan struct{}, t.outstanding)
 	s.answers = newAnswers(t.outstanding)
+	if s.early != nil {
+		s.answers.asked(s.early)
+		s.askedUpTo = s.early.Number
+	}
 	s.hash = make(chan *chunk, n)
 	s.seal = make(chan parcel, n)
 	s.out = make(chan parcel, n)

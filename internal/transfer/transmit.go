@@ -118,6 +118,9 @@ func (s *sender) transmit(ln *line) error {
 		if ln.peer.Position != nil {
 			at = *ln.peer.Position
 		}
+		if q := ln.own.Ask; q != nil && ln.terms.early {
+			at.Asked = q.Number // it came with our hello
+		}
 		if err := s.rewind(w, at); err != nil {
 			return err
 		}
