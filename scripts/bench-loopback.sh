@@ -17,6 +17,9 @@
 #                        jumbo    udtcp perf --mss 65535
 #                        file     send and recv of one file on tmpfs, encrypted, with digest
 #                        plain    the same with --insecure
+#                        paced    send and recv of a quarter of it at 1.5 Gbit/s, each end on one
+#                                 processor, encrypted
+#                        pacedplain  the same with --insecure
 #                        many     send and recv of small files on tmpfs, with digest
 #                        cat      udtcp cat from pipe to pipe, whose far ends cost next to nothing
 #                        stream   once at the end: send - and recv -o - from /dev/zero
@@ -44,7 +47,7 @@ pairs=${BENCH_PAIRS:-$(default 5 2)}
 mib=${BENCH_MIB:-$(default 4096 512)}
 files=${BENCH_FILES:-$(default 20000 5000)}
 stream_mib=${BENCH_STREAM_MIB:-$(default 40960 2560)}
-read -ra parts <<<"${BENCH_PARTS:-perf libudt tcp gso nocopy secure jumbo file plain many cat stream}"
+read -ra parts <<<"${BENCH_PARTS:-perf libudt tcp gso nocopy secure jumbo file plain paced pacedplain many cat stream}"
 read -ra udtcp_flags <<<"${BENCH_UDTCP:-}"
 read -ra libudt_flags <<<"${BENCH_LIBUDT:-}"
 window_mib=256 # what udtcp takes by default
@@ -72,6 +75,11 @@ for p in "${parts[@]}"; do
 done
 [ -x "$udtpeer" ] || without libudt "make peers needs g++ and libudt-dev"
 command -v iperf3 >/dev/null || without tcp "iperf3 is missing"
+mapfile -t processors < <(taskset -cp $$ 2>/dev/null | sed 's/.*: //' | tr , '\n' |
+    while IFS=- read -r first last; do seq "$first" "${last:-$first}"; done)
+if [ ${#processors[@]} -lt 2 ]; then
+    for p in paced pacedplain; do without "$p" "it needs taskset and two processors"; done
+fi
 for p in gso nocopy; do
     if [ ! -x "$gsoceiling" ]; then
         without "$p" "it needs g++"

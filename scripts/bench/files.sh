@@ -17,6 +17,7 @@ prepare_work() {
         [ "$mib" -ge 64 ] || { without file "too little memory"; without plain "too little memory"; }
     fi
     if has file || has plain; then need=$((need + 2 * mib * 1024)); fi
+    if has paced || has pacedplain; then need=$((need + 2 * mib / 4 * 1024)); fi
     if has many; then need=$((need + 2 * small_mib * 1024)); fi
     work=$(TMPDIR=${BENCH_TMPFS:-/dev/shm} temp_dir "$need")
     if { has file || has plain || has many; } && [ "$(stat -f -c %T "$work")" != tmpfs ]; then
@@ -27,10 +28,11 @@ prepare_work() {
     mkfifo "$work/in" "$work/out"
     mkdir "$work/copy"
     if has file || has plain; then head -c "${mib}M" /dev/urandom >"$work/file"; fi
+    if has paced || has pacedplain; then head -c "$((mib / 4))M" /dev/urandom >"$work/quarter"; fi
     if has many; then make_small; fi
     # A virtual machine gets its memory page by page at first use, which is slow: let no run pay for that.
     local source
-    for source in file many; do
+    for source in file quarter many; do
         [ ! -e "$work/$source" ] || cp -r "$work/$source" "$work/copy/"
     done
     rm -rf "${work:?}"/copy/*
@@ -62,13 +64,17 @@ make_small() {
 # per MIB: the longest that so much may take.
 per() { limit $((30 + $1 / 50)); }
 
+# What an end of a transfer runs under, and what only the sender is told.
+on_recv=() on_send=() send_flags=()
+
 # transfer SOURCE MIB FLAGS...: send and recv, the digests compared; notes all but what the copy is.
 transfer() {
     local source=$1 flags=("${@:3}") most recv=$work/$part.recv.json send=$work/$part.send.json address
     most=$(per "$2")
-    serve "$recv" "$most" "$udtcp" recv --json --no-progress --listen=127.0.0.1:0 -o "$work/copy/" "${flags[@]}" "${udtcp_flags[@]}"
+    serve "$recv" "$most" "${on_recv[@]}" "$udtcp" recv --json --no-progress --listen=127.0.0.1:0 -o "$work/copy/" "${flags[@]}" "${udtcp_flags[@]}"
     address=$(listening "$recv" '"event" *: *"listening"' | json address)
-    dial "$send" "$most" "$udtcp" send --json --no-progress "${flags[@]}" "${udtcp_flags[@]}" "$address" "$source"
+    dial "$send" "$most" "${on_send[@]}" "$udtcp" send --json --no-progress "${flags[@]}" "${send_flags[@]}" "${udtcp_flags[@]}" \
+        "$address" "$source"
     sums "$send" "$recv"
     diff -rq "$source" "$work/copy/$(basename "$source")" >&2 || trouble "what arrived differs"
     rm -rf "${work:?}/copy/$(basename "$source")"
@@ -89,6 +95,14 @@ sums() {
 
 run_file() { transfer "$work/file" "$mib"; }
 run_plain() { transfer "$work/file" "$mib" --insecure; }
+
+# paced: at 1.5 Gbit/s, either end on a processor of its own.
+paced() {
+    local on_recv=(taskset -c "${processors[0]}") on_send=(taskset -c "${processors[1]}") send_flags=(--bwlimit 1500Mbit)
+    transfer "$work/quarter" "$((mib / 4))" "$@"
+}
+run_paced() { paced; }
+run_pacedplain() { paced --insecure; }
 
 run_many() {
     local count

@@ -39,6 +39,8 @@ func TestReport(t *testing.T) {
 1 secure rate 3.8
 2 secure rate 5.8
 3 secure rate 20
+1 paced rate 1.2
+1 pacedplain rate 1.5
 1 many rate 1
 1 many files 9999
 2 many files 10001
@@ -51,6 +53,7 @@ func TestReport(t *testing.T) {
 		"udtcp perf, packets of 1500 bytes 8.00 6.00 to 9.00 1.000 0.000 0 0",
 		"perf / libudt 4.00 2.00 to 9.00 >= 4 ok",
 		"perf --secure / libudt, which is plain 1.93 1.90 to 20.00 >= 2 MISS",
+		"the same at 1.5 Gbit/s, a core an end 0.80 0.80 to 0.80 >= 0.85 MISS",
 		"small files a second 10000 9999 to 10001 >= 10000 ok",
 		"CPU s/GB of the sender / libudt's 0.33 0.25 to 0.50 < 0.33 MISS",
 		"peak MiB, file, send 321 100 to 321 < 64 + 256 MISS",
