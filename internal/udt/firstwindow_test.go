@@ -35,8 +35,12 @@ func TestFloodWithGaps(t *testing.T) {
 		var guests [peers]*guest
 		for i := range guests {
 			guests[i] = s.guest(7001 + uint16(i))
-			defer guests[i].close()
 		}
+		defer func() {
+			for _, g := range guests {
+				g.close()
+			}
+		}()
 		before := memory()
 		for _, g := range guests {
 			g.floodWithGaps(130 * attackScale())
