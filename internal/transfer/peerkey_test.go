@@ -45,13 +45,6 @@ func TestStolenSession(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		take := func(conn io.ReadWriteCloser) {
-			wg.Go(func() {
-				if conn, err := hub.Take(t.Context(), conn, false); conn != nil || err != nil {
-					t.Error(conn, err)
-				}
-			})
-		}
 		so.Retry = Retry{For: time.Minute, Connect: func(context.Context) (io.ReadWriteCloser, error) {
 			<-waiting
 			var stolen helloBody
@@ -59,7 +52,7 @@ func TestStolenSession(t *testing.T) {
 				t.Fatal(err)
 			}
 			stolen.Attempt++
-			take(keyed{second.b, "thief's"})
+			wg.Go(func() { goOn(t, hub, keyed{second.b, "thief's"}) })
 			thief := newScript(t, second.a)
 			first, err := appendFrame(prelude(), frameHello, &stolen)
 			if err != nil {
@@ -72,7 +65,7 @@ func TestStolenSession(t *testing.T) {
 			}
 			thief.expectFail(KindPolicy)
 			second.a.Close()
-			take(keyed{third.b, "own"})
+			wg.Go(func() { goOn(t, hub, keyed{third.b, "own"}) })
 			return third.a, nil
 		}}
 		if _, err := Send(t.Context(), first.a, so); err != nil {
@@ -109,11 +102,7 @@ func TestLedAstray(t *testing.T) {
 				strangers = append(strangers, w)
 				return keyed{w.a, "an\x1bother"}, nil
 			}
-			wg.Go(func() {
-				if conn, err := hub.Take(t.Context(), last.b, false); conn != nil || err != nil {
-					t.Error(conn, err)
-				}
-			})
+			wg.Go(func() { goOn(t, hub, last.b) })
 			return keyed{last.a, "own"}, nil
 		}}
 		if _, err := Send(t.Context(), keyed{first.a, "own"}, so); err != nil {

@@ -390,6 +390,13 @@ func sameContent(t *testing.T, a, b string) {
 	}
 }
 
+// goOn gives a connection to a hub that takes only those which continue a session.
+func goOn(t *testing.T, hub *Hub, conn io.ReadWriteCloser) {
+	if conn, err := hub.Take(t.Context(), conn, false); conn != nil || err != nil {
+		t.Error(conn, err)
+	}
+}
+
 // TestStranger: while a session waits for its peer nobody else gets in, and is told why.
 func TestStranger(t *testing.T) {
 	_, so := oneFile(t, randomBytes(1, 3*minChunk))
@@ -411,18 +418,10 @@ func TestStranger(t *testing.T) {
 		so2 := so
 		so.Retry = Retry{For: time.Minute, Connect: func(context.Context) (io.ReadWriteCloser, error) {
 			<-waiting
-			wg.Go(func() {
-				if conn, err := hub.Take(t.Context(), second.b, false); conn != nil || err != nil {
-					t.Error(conn, err)
-				}
-			})
+			wg.Go(func() { goOn(t, hub, second.b) })
 			_, err := Send(t.Context(), second.a, so2)
 			wantKind(t, err, KindPolicy)
-			wg.Go(func() {
-				if conn, err := hub.Take(t.Context(), third.b, false); conn != nil || err != nil {
-					t.Error(conn, err)
-				}
-			})
+			wg.Go(func() { goOn(t, hub, third.b) })
 			return third.a, nil
 		}}
 		if _, err := Send(t.Context(), first.a, so); err != nil {
