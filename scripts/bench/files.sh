@@ -7,28 +7,33 @@
 # prepare_work makes $work, on a tmpfs with room for both copies of all files,
 # and the sources. It makes the file smaller where memory is short.
 prepare_work() {
-    local need=1024 fits small_mib=$((files * 12 / 1024 + 64)) # a file of 10,000 bytes takes three pages
-    if has file || has plain; then
+    local need=1024 fits part whole='' quarter='' small_mib=$((files * 12 / 1024 + 64)) # a file of 10,000 bytes takes three pages
+    if has file || has plain; then whole=yes; fi
+    if has paced || has pacedplain; then quarter=yes; fi
+    if [ -n "$whole$quarter" ]; then
         fits=$(fitting_mib)
         if [ "$mib" -gt "$fits" ]; then
             loud "BENCH_MIB=$mib does not fit into the memory of this machine: $fits"
             mib=$fits
         fi
-        [ "$mib" -ge 64 ] || { without file "too little memory"; without plain "too little memory"; }
+        if [ "$mib" -lt 64 ]; then
+            for part in file plain paced pacedplain; do without "$part" "too little memory"; done
+            whole='' quarter=''
+        fi
     fi
-    if has file || has plain; then need=$((need + 2 * mib * 1024)); fi
-    if has paced || has pacedplain; then need=$((need + 2 * mib / 4 * 1024)); fi
+    if [ -n "$whole" ]; then need=$((need + 2 * mib * 1024)); fi
+    if [ -n "$quarter" ]; then need=$((need + 2 * mib / 4 * 1024)); fi
     if has many; then need=$((need + 2 * small_mib * 1024)); fi
     work=$(TMPDIR=${BENCH_TMPFS:-/dev/shm} temp_dir "$need")
-    if { has file || has plain || has many; } && [ "$(stat -f -c %T "$work")" != tmpfs ]; then
+    if { [ -n "$whole$quarter" ] || has many; } && [ "$(stat -f -c %T "$work")" != tmpfs ]; then
         loud "$work is not on a tmpfs: these are figures of a disk; BENCH_TMPFS=DIR names a better place"
     fi
     : >"$work/values"
     export XDG_CONFIG_HOME=$work/config # an identity for both ends of what is secure
     mkfifo "$work/in" "$work/out"
     mkdir "$work/copy"
-    if has file || has plain; then head -c "${mib}M" /dev/urandom >"$work/file"; fi
-    if has paced || has pacedplain; then head -c "$((mib / 4))M" /dev/urandom >"$work/quarter"; fi
+    if [ -n "$whole" ]; then head -c "${mib}M" /dev/urandom >"$work/file"; fi
+    if [ -n "$quarter" ]; then head -c "$((mib / 4))M" /dev/urandom >"$work/quarter"; fi
     if has many; then make_small; fi
     # A virtual machine gets its memory page by page at first use, which is slow: let no run pay for that.
     local source
@@ -38,7 +43,7 @@ prepare_work() {
     rm -rf "${work:?}"/copy/*
 }
 
-# fitting_mib: the largest file of which two copies fit beside 2 GiB for all else.
+# fitting_mib: the largest file of which two copies fit beside two of a quarter of it and 2 GiB for all else.
 fitting_mib() {
     local memory group shm
     memory=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
@@ -47,7 +52,7 @@ fitting_mib() {
     memory=$((memory - 2048))
     shm=$(df -Pm "${BENCH_TMPFS:-/dev/shm}" 2>/dev/null | awk 'NR == 2 { print $4 - 1024 }')
     if [ -n "$shm" ] && [ "$shm" -lt "$memory" ]; then memory=$shm; fi
-    echo $((memory > 0 ? memory / 2 : 0))
+    echo $((memory > 0 ? memory * 2 / 5 : 0))
 }
 
 # make_small: $files files in directories of a thousand.
