@@ -34,6 +34,7 @@ func (c contest) run(t testing.TB, a, b Controller) (x, y float64) {
 
 // Two of ours share a bottleneck, and use it.
 func TestBBRIsFairToItself(t *testing.T) {
+	long(t)
 	same := [2]time.Duration{40 * ms, 40 * ms}
 	late := [2]time.Duration{0, 5 * time.Second}
 	for _, test := range []struct {
@@ -49,7 +50,7 @@ func TestBBRIsFairToItself(t *testing.T) {
 		{contest{"100 ms first, then 20", 1, [2]time.Duration{100 * ms, 20 * ms}, late}, 0.7},
 		{contest{"20 and 100 ms, a long queue", 4, [2]time.Duration{20 * ms, 100 * ms}, [2]time.Duration{}}, 0.8},
 	} {
-		if brief() && test.starts == late {
+		if testing.Short() && test.starts == late {
 			continue
 		}
 		x, y := test.run(t, NewBBR(), NewBBR())
@@ -63,6 +64,7 @@ func TestBBRIsFairToItself(t *testing.T) {
 // One of ours beside one that fills the queue until it overflows: neither
 // starves.
 func TestBBRBesideCubic(t *testing.T) {
+	long(t)
 	same := [2]time.Duration{40 * ms, 40 * ms}
 	for _, test := range []struct {
 		contest
@@ -72,7 +74,7 @@ func TestBBRBesideCubic(t *testing.T) {
 		{contest{"a queue of 4 BDP", 4, same, [2]time.Duration{}}, 0.35},
 		{contest{"a queue of 4 BDP, CUBIC late", 4, same, [2]time.Duration{0, 5 * time.Second}}, 0.35},
 	} {
-		if brief() && test.starts != [2]time.Duration{} {
+		if testing.Short() && test.starts != [2]time.Duration{} {
 			continue
 		}
 		x, y := test.run(t, NewBBR(), newCubicFlow())
@@ -84,7 +86,7 @@ func TestBBRBesideCubic(t *testing.T) {
 	// A flow that comes into a full queue never saw the path without one. When
 	// it comes matters much, so many are looked at.
 	for queue, least := range map[float64]float64{1: 0.25, 4: 0.35} {
-		if brief() {
+		if testing.Short() {
 			continue
 		}
 		const turns = 24

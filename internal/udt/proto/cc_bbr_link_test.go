@@ -35,10 +35,6 @@ var wideLinks = []wideLink{
 	},
 }
 
-// brief asks for a part of the simulations: they have no concurrency for the
-// race detector to look at, and take ten times as long under it.
-func brief() bool { return testing.Short() || raceEnabled }
-
 // over runs one transfer over the link.
 func (l wideLink) over(t testing.TB, seed uint64, cc Controller) *carrier {
 	l.p.Delay = l.rtt / 2
@@ -99,6 +95,7 @@ func (c *carrier) steady() float64 {
 // BBR keeps its share with little queue, jitter and lost ACKs, and without a
 // standing queue where there is room for one.
 func TestBBRUsesAwkwardLinks(t *testing.T) {
+	long(t)
 	const (
 		rtt  = 80 * ms
 		rate = 100e6
@@ -126,7 +123,7 @@ func TestBBRUsesAwkwardLinks(t *testing.T) {
 	} {
 		// One fate of the packets is luck, their mean is not.
 		seeds := 6
-		if test.p.Jitter > 0 && !brief() {
+		if test.p.Jitter > 0 && !testing.Short() {
 			seeds = 24
 		}
 		var steady, again float64
@@ -166,12 +163,13 @@ func (c *carrier) slowest(after time.Duration) time.Duration {
 // BBR follows a path that becomes slower in 5 round trips, and one that
 // becomes faster in 15, at whatever point of its cycle that happens.
 func TestBBRFollowsTheRate(t *testing.T) {
+	long(t)
 	const (
 		rate = 100e6
 		rtt  = 100 * ms
 	)
 	moments := 5
-	if brief() {
+	if testing.Short() {
 		moments = 2
 	}
 	for _, factor := range []float64{0.5, 2} {
@@ -294,6 +292,7 @@ func TestBBRIsQuickWithLittle(t *testing.T) {
 // A short path through schedulers that hold packets up for longer than a round
 // trip, again and again, is used in spite of that.
 func TestBBRUsesAPathThatStalls(t *testing.T) {
+	long(t)
 	const rate = 1e9
 	var share float64
 	const seeds = 5
@@ -313,6 +312,7 @@ func TestBBRUsesAPathThatStalls(t *testing.T) {
 // On a path as short as a local network's ACKs come at their own clock, a
 // hundred round trips apart.
 func TestBBRUsesAShortPath(t *testing.T) {
+	long(t)
 	for _, rate := range []float64{100e6, 2e9} {
 		const rtt = 200 * time.Microsecond
 		p := newPath(t, 1, simnet.Params{Rate: rate, Delay: rtt / 2, Queue: 1_000_000})

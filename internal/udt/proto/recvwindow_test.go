@@ -69,6 +69,7 @@ const mib = 1 << 20
 // A reader that is slower than the path has little waiting for it, yet finds
 // something whenever it comes.
 func TestBacklogOfSlowReader(t *testing.T) {
+	long(t)
 	for _, test := range []struct {
 		rate   float64 // of the reader, bytes/s
 		rtt    time.Duration
@@ -106,6 +107,7 @@ func TestBacklogOfSlowReader(t *testing.T) {
 
 // What the path limits goes on packet by packet as without a limit.
 func TestWindowWherePathLimits(t *testing.T) {
+	long(t)
 	for _, test := range []reading{
 		{rate: 200e6, rtt: 100 * ms, size: 50 * mib},
 		{rate: 200e6, rtt: 100 * ms, size: 50 * mib, loss: 0.005},
@@ -139,6 +141,7 @@ func TestWindowWherePathLimits(t *testing.T) {
 // A reader that stalls for a second now and then, but is faster than the path on
 // the whole, gets what it would get without a limit.
 func TestWindowOfReaderThatStalls(t *testing.T) {
+	long(t)
 	for _, rtt := range []time.Duration{2 * ms, 100 * ms} {
 		for _, faster := range []float64{1.02, 1.1, 1.5} {
 			test := reading{rate: 100e6, rtt: rtt, size: 200 * mib, window: 256 * mib}
@@ -188,6 +191,7 @@ func TestWindowOfReaderThatSpeedsUp(t *testing.T) {
 // A reader that takes 64 MiB at a time gets them as often as it can, and what
 // waits for it is little more.
 func TestWindowOfReaderInGulps(t *testing.T) {
+	long(t)
 	const gulp = 64 * mib
 	for _, test := range []struct {
 		every time.Duration

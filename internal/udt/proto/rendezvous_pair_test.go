@@ -80,7 +80,7 @@ func TestRendezvousTakesARoundTrip(t *testing.T) {
 // Any of the first packets may be lost, in any combination, whoever dials when.
 func TestRendezvousLosesAnyPackets(t *testing.T) {
 	n := 5 // packets a way
-	if testing.Short() {
+	if brief() {
 		n = 4
 	}
 	for _, late := range []time.Duration{0, 15 * ms, 400 * ms} {
@@ -117,7 +117,7 @@ func TestRendezvousLosesAnyPackets(t *testing.T) {
 func TestRendezvousInAnyOrder(t *testing.T) {
 	delays := []time.Duration{0, 30 * ms, 600 * ms}
 	n := 4 // packets a way
-	if testing.Short() {
+	if brief() {
 		n = 3
 	}
 	total := 1
