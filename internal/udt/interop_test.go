@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -77,8 +78,19 @@ func TestInterop(t *testing.T) {
 		{"SilentPeer", testSilentPeer},
 		{"IdlePeer", testIdlePeer},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, l) })
+		t.Run(c.name, func(t *testing.T) {
+			if !slices.Contains(timed, c.name) {
+				t.Parallel() // mostly it waits for libudt's timers
+			}
+			c.run(t, l)
+		})
 	}
+}
+
+// timed are the cases that judge by the clock: none runs beside another.
+var timed = []string{
+	"EarlyLoss", "LateFirstACK", "Reordered", "ServerSpeaksFirst", "StaleCookie", "NoServer", "RendezvousMismatch",
+	"PeerDiesWhileWeSend", "PeerDiesWhileWeReceive", "PeerClosesEarly", "WeAbort", "WeCloseEarly", "SilentPeer", "IdlePeer",
 }
 
 // role is what we are; libudt is the other.
