@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -89,18 +90,21 @@ func TestBBRBesideCubic(t *testing.T) {
 		if testing.Short() {
 			continue
 		}
-		const turns = 24
-		var x, y float64
-		for i := range turns {
-			start := 5*time.Second + time.Duration(i)*137*ms
-			c := contest{"CUBIC first", queue, same, [2]time.Duration{start, 0}}
-			a, b := c.run(t, NewBBR(), newCubicFlow())
-			x, y = x+a/turns, y+b/turns
-		}
-		t.Logf("CUBIC first, a queue of %v BDP: bbr %.3f, CUBIC %.3f", queue, x, y)
-		if x < 0.25 || y < least {
-			t.Errorf("CUBIC first, a queue of %v BDP: bbr %.3f, CUBIC %.3f", queue, x, y)
-		}
+		t.Run(fmt.Sprintf("CUBIC first, a queue of %v BDP", queue), func(t *testing.T) {
+			t.Parallel()
+			const turns = 24
+			var x, y float64
+			for i := range turns {
+				start := 5*time.Second + time.Duration(i)*137*ms
+				c := contest{"CUBIC first", queue, same, [2]time.Duration{start, 0}}
+				a, b := c.run(t, NewBBR(), newCubicFlow())
+				x, y = x+a/turns, y+b/turns
+			}
+			t.Logf("CUBIC first, a queue of %v BDP: bbr %.3f, CUBIC %.3f", queue, x, y)
+			if x < 0.25 || y < least {
+				t.Errorf("CUBIC first, a queue of %v BDP: bbr %.3f, CUBIC %.3f", queue, x, y)
+			}
+		})
 	}
 	// The neighbour is worth the name: alone it fills the path.
 	if _, y := (contest{"alone", 1, same, [2]time.Duration{}}).run(t, NewFixed(1e4), newCubicFlow()); y < 0.9 {

@@ -24,10 +24,11 @@ func seeds(n int) int {
 func brief() bool { return testing.Short() || raceEnabled }
 
 // long marks a simulation of which even a part takes seconds under the race
-// detector: it runs in the pass without.
+// detector: it runs in the pass without, beside others.
 func long(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
 		t.Skip("a long simulation")
 	}
+	t.Parallel()
 }
