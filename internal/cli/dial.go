@@ -18,17 +18,17 @@ import (
 )
 
 // connect gives the first connection of a command that wants one peer, dialled or the first that comes in, and how others
-// are to be had if it is lost. stop ends that.
+// are to be had if it is lost. stop ends that. One that was dialled may be a guest.
 func (a *app) connect(ctx context.Context, o *commonOptions, ep endpoint) (l link, retry transfer.Retry, stop func(), err error) {
 	if !ep.listen {
 		retry = transfer.Retry{For: o.retryFor, Connect: func(ctx context.Context) (io.ReadWriteCloser, error) {
-			l, err := a.dial(ctx, o, ep.remote)
+			l, err := a.reach(ctx, o, ep.remote)
 			if err != nil {
 				return nil, err
 			}
-			return newMeter(l), nil
+			return newMeter(l).carrier(), nil
 		}}
-		l, err = a.dial(ctx, o, ep.remote)
+		l, err = a.reach(ctx, o, ep.remote)
 		return l, retry, func() {}, err
 	}
 	lis, err := a.listen(o, ep.local)
@@ -77,9 +77,23 @@ func (a *app) welcomeBack(ctx context.Context, d *door, hub *transfer.Hub) (stop
 	}
 }
 
-// dial tries every address of remote in turn, all within --connect-timeout. In a rendezvous, where both ends have to agree,
-// only the first counts.
+// dial gives a link to remote, whose other end has accepted this one.
 func (a *app) dial(ctx context.Context, o *commonOptions, remote address) (link, error) {
+	l, err := a.reach(ctx, o, remote)
+	if err != nil {
+		return nil, err
+	}
+	if g, ok := l.(*guest); ok {
+		if err := g.Enter(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// reach tries every address of remote in turn, all within --connect-timeout. In a rendezvous, where both ends have to agree,
+// only the first counts. What it gives may be a guest.
+func (a *app) reach(ctx context.Context, o *commonOptions, remote address) (link, error) {
 	deadline := time.Now().Add(o.connectTimeout)
 	dctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,7 @@ type meter struct {
 // flow is what all links of a run carry, one after another.
 type flow struct {
 	in, out atomic.Int64
-	parted  atomic.Bool // the last link is lost and there is no other yet
+	parted  atomic.Bool // there is no link yet, or the last is lost and there is no other
 	mu      sync.Mutex
 	now     link // the newest
 }
@@ -37,6 +38,41 @@ func (f *flow) newest() link {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.now
+}
+
+// carrier is m as package transfer wants it, which is to enter where that is still to be done.
+func (m *meter) carrier() io.ReadWriteCloser {
+	if g, ok := m.link.(*guest); ok {
+		return &entrant{meter: m, guest: g}
+	}
+	return m
+}
+
+// entrant is a meter whose link is a guest.
+type entrant struct {
+	*meter
+	guest   *guest
+	entered func() // called once the other end has accepted this one; may be nil
+}
+
+// Enter implements what package transfer asks of a connection whose other end has still to accept this one.
+func (e *entrant) Enter(ctx context.Context, greeting []byte) error {
+	if err := e.guest.Enter(ctx, greeting); err != nil {
+		return err
+	}
+	if e.entered != nil {
+		e.entered()
+	}
+	return nil
+}
+
+// meterOf is the meter that carrier made a connection of.
+func meterOf(conn io.ReadWriteCloser) *meter {
+	if e, ok := conn.(*entrant); ok {
+		return e.meter
+	}
+	m, _ := conn.(*meter)
+	return m
 }
 
 // PeerKey is the other end's public key; empty where it is not known.

@@ -48,8 +48,10 @@ type secureNetwork struct {
 	late   func() (secure.Identity, error) // gives the identity if it was not there at the start; nil: it was
 }
 
+// Dial gives a *guest.
 func (n *secureNetwork) Dial(ctx context.Context, local string, remote netip.AddrPort, o linkOptions) (link, error) {
 	o.firstWindow = secure.MaxHandshakeBytes
+	until := time.Now().Add(o.connectTimeout)
 	l, err := n.network.Dial(ctx, local, remote, o)
 	if err != nil {
 		return nil, err
@@ -61,30 +63,28 @@ func (n *secureNetwork) Dial(ctx context.Context, local string, remote netip.Add
 			return nil, err
 		}
 	}
+	handshake := secure.Client
 	if o.rendezvous {
-		return open(ctx, l, c, secure.Rendezvous)
+		handshake = secure.Rendezvous
 	}
-	return open(ctx, l, c, secure.Client)
+	conn, err := handshake(ctx, l, c)
+	if err != nil {
+		leave(ctx, l)
+		return nil, err
+	}
+	return &guest{secureLink{link: l, conn: conn}, until}, nil
 }
 
-// open runs a handshake over l. If it fails, l is closed.
-func open(ctx context.Context, l link, config secure.Config,
-	handshake func(context.Context, net.Conn, secure.Config) (*secure.Conn, error),
-) (link, error) {
-	c, err := handshake(ctx, l, config)
-	if err == nil {
-		l.OpenWindow()
-		return &secureLink{link: l, conn: c}, nil
-	}
+// leave closes a link over which a handshake failed.
+func leave(ctx context.Context, l link) {
 	if ctx.Err() != nil { // there is nobody to tell, or no time
 		_ = l.Abort()
-		return nil, err
+		return
 	}
 	// The other end is to hear why.
 	late := time.AfterFunc(partingPatience, func() { _ = l.Abort() })
-	_ = l.Close() // what matters is err
+	_ = l.Close() // what matters is the failure
 	late.Stop()
-	return nil, err
 }
 
 func (n *secureNetwork) Listen(family, local string, o linkOptions) (listener, error) {
@@ -145,12 +145,17 @@ func (s *secureListener) admit(l link) {
 	ctx, cancel := context.WithTimeout(s.ctx, secure.HandshakeTimeout)
 	defer cancel()
 	from, _ := netip.ParseAddrPort(l.RemoteAddr().String()) // one that is none counts as one source
-	leave := s.admission.Enter(from.Addr(), func() { _ = l.Abort() })
-	c, err := open(ctx, l, s.net.config, secure.Server)
-	switch kept := leave(); {
+	out := s.admission.Enter(from.Addr(), func() { _ = l.Abort() })
+	conn, err := secure.Server(ctx, l, s.net.config)
+	if err != nil {
+		leave(ctx, l)
+	}
+	switch kept := out(); {
 	case err != nil && kept && s.ctx.Err() == nil:
 		s.refusals.tell(s.net.out, from.String(), err)
 	case err == nil:
+		l.OpenWindow()
+		c := &secureLink{link: l, conn: conn}
 		select {
 		case s.ready <- c:
 		case <-s.ctx.Done():
@@ -263,6 +268,25 @@ func (l *secureLink) Close() error                { return l.conn.Close() }
 
 // PeerKey is the other end's public key.
 func (l *secureLink) PeerKey() string { return l.conn.PeerKey().String() }
+
+// guest is a link that was dialled, to an end that is known and has still to accept this one. Until Enter has said so
+// nothing else is to be done with it but to close it.
+type guest struct {
+	secureLink
+	until time.Time // to connect
+}
+
+// Enter says greeting and waits until the other end has accepted this one. If it fails, the link is closed.
+func (g *guest) Enter(ctx context.Context, greeting []byte) error {
+	ctx, cancel := context.WithDeadline(ctx, g.until)
+	defer cancel()
+	if err := g.conn.Enter(ctx, greeting); err != nil {
+		leave(ctx, g.link)
+		return err
+	}
+	g.OpenWindow()
+	return nil
+}
 
 // peerKey is the public key of a link's other end; empty where it is not known.
 func peerKey(l link) string {

@@ -59,7 +59,7 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 		}
 		defer stop()
 		m := newMeter(l)
-		a.outcome, err = c.session(ctx, a, m, m, retry, "")
+		a.outcome, err = c.session(ctx, a, m, m.carrier(), retry, "")
 		return err
 	}
 	lis, err := a.listen(c.o, c.ep.local)
@@ -100,10 +100,8 @@ func (c *transferCommand) start(ctx context.Context, a *app) error {
 }
 
 // session runs one transfer over conn, which is m or what has become of it, and over other links as they are found, and
-// closes the last. peer is set where several are served side by side.
+// closes the last. peer is set where several are served side by side. A guest that is not let in has no outcome.
 func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io.ReadWriteCloser, retry transfer.Retry, peer string) (outcome, error) {
-	began := time.Now()
-	a.connected(m.link)
 	who := ""
 	if peer != "" {
 		who = peer + ": "
@@ -139,10 +137,7 @@ func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io
 		h.retry.LineLimit = a.env.lineLimit
 	}
 	h.retry.Found = func(conn io.ReadWriteCloser) {
-		next, ok := conn.(*meter)
-		if !ok {
-			return
-		}
+		next := meterOf(conn)
 		m.join(next)
 		if planned.Load() {
 			return // the user is not to notice
@@ -151,18 +146,36 @@ func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io
 		a.out.info("%sconnected again, going on", who)
 	}
 	ctx, stopWatch := watchProgress(ctx, c.o.timeout, m.progress, func() bool { return !m.parted.Load() && c.mustMove(m, h.progress) }, m.Silence)
-	stopReport := a.report(m, peer, c.carries, func() sample {
-		return sample{
-			bytes: h.progress.Bytes(), total: h.progress.Total(),
-			files: h.progress.Files(), totalFiles: h.progress.TotalFiles(), name: h.progress.Name(),
+	var began time.Time
+	var stopReport func() // nil until the other end has accepted this one
+	begin := func() {
+		began = time.Now()
+		a.connected(m.link)
+		stopReport = a.report(m, peer, c.carries, func() sample {
+			return sample{
+				bytes: h.progress.Bytes(), total: h.progress.Total(),
+				files: h.progress.Files(), totalFiles: h.progress.TotalFiles(), name: h.progress.Name(),
+			}
+		})
+	}
+	if e, ok := conn.(*entrant); ok {
+		m.parted.Store(true) // the guest waits on a clock of its own
+		e.entered = func() {
+			m.parted.Store(false)
+			begin()
 		}
-	})
+	} else {
+		begin()
+	}
 	res, err := c.run(ctx, m, h)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	stopReport()
 	stopWatch()
+	if stopReport == nil {
+		return outcome{}, err
+	}
+	stopReport()
 	l := m.newest()
 	st := l.Stats(false)
 	a.closeBuffers(l, &st)

@@ -16,7 +16,8 @@
 // Both ends at once send a prelude of eight bytes ("UDTCP", the version 1, 'p' for plain or 's' for secure, newline) and
 // a hello frame. A version that is not known, or a plain end facing a secure one, is refused in words; nothing is
 // negotiated down, and nothing of the destination is touched before. In a secure session Greet exchanges the prelude in the
-// clear, then package secure runs TLS, and inside it the conversation begins with the prelude once more. Then:
+// clear, then package secure runs TLS, and inside it the conversation begins with the prelude once more, at the end that
+// dialled before the other has accepted it (Enter, see Send). Then:
 //
 //	sender                                  receiver
 //	offer   how much, if that is known

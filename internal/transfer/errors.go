@@ -46,7 +46,7 @@ func (k Kind) String() string {
 func (k Kind) ExitCode() int { return int(k) }
 
 // Error is how every failure of Send, Recv, CheckSources and CheckDestination comes back, but for a cancelled
-// context, whose own error is returned.
+// context, whose own error is returned, and for that of a conn's Enter.
 type Error struct {
 	Kind   Kind
 	Op     string // what was being done: "open", "write", "receive" …; may be empty

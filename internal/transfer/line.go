@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -49,6 +50,31 @@ func peerKeyOf(conn io.ReadWriteCloser) string {
 
 // errPlanned is the end of a line that has carried as much as it may.
 var errPlanned = errors.New("a connection carries only so much")
+
+// enterer is a connection whose other end has still to accept this one; see Send.
+type enterer interface {
+	Enter(ctx context.Context, greeting []byte) error
+}
+
+// enter has the other end accept this one, where that is still to be done; our greeting is on its way meanwhile. On an
+// error the connection is closed.
+func (ln *line) enter(ctx context.Context, s *session) error {
+	c, ok := ln.conn.(enterer)
+	if !ok || ln.said {
+		return nil
+	}
+	ln.own = s.party.hello()
+	first, err := ln.greeting(s.mode)
+	if err == nil {
+		ln.said = true
+		ln.wrote += int64(len(first))
+		err = c.Enter(ctx, first)
+	}
+	if err != nil {
+		abort(ln.conn)
+	}
+	return err
+}
 
 // run starts the line's reader and writer.
 func (ln *line) run(s *session) {
@@ -253,13 +279,18 @@ func (ln *line) introduce(s *session) error {
 	if ln.said {
 		return nil
 	}
-	first, err := appendFrame(preludeOf(s.mode), frameHello, ln.own)
+	first, err := ln.greeting(s.mode)
 	if err != nil {
 		return err
 	}
 	ln.said = true
 	_, err = ln.Write(first)
 	return err
+}
+
+// greeting is our prelude and hello.
+func (ln *line) greeting(mode byte) ([]byte, error) {
+	return appendFrame(preludeOf(mode), frameHello, ln.own)
 }
 
 // tell sends our own failure to the peer, if that is how the session ended.

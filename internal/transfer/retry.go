@@ -18,7 +18,8 @@ func newSessionID() (id sessionID) {
 }
 
 // Connector gives the next connection of a session whose last was lost: it dials once, or waits for the peer to come. An
-// *Error is a verdict and ends the session; any other error is a reason to try again. ctx ends when it takes too long.
+// *Error, of it or of the connection's Enter, is a verdict and ends the session; any other is a reason to try again. ctx
+// ends when it takes too long.
 type Connector func(ctx context.Context) (io.ReadWriteCloser, error)
 
 // Reconnecting is what OnReconnect is told when a connection is lost and another is sought.
@@ -97,6 +98,9 @@ func (s *session) next(ctx context.Context, ln *line) (*line, error) {
 		if err == nil && next.key != s.key {
 			s.sendAway(next)
 			err = errOtherKey
+		}
+		if err == nil {
+			err = next.enter(within, s)
 		}
 		if err == nil {
 			if r.found != nil {

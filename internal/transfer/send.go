@@ -75,7 +75,9 @@ type parcel struct {
 // ctx closes conn and returns the context's error. How long a silent peer is waited for is for conn to decide.
 //
 // A conn with a method PeerKey() string has authenticated its other end: then the transfer goes on over connections of the
-// same key alone.
+// same key alone. If it has a method Enter(context.Context, []byte) error as well, that end has still to accept this one:
+// Enter, which is called before anything else, says what it is given and waits for that. Its error is the first
+// connection's end, and comes back as it is; of later ones see Connector.
 //
 // A Stdin whose Read hangs is left behind on failure, unless it has a SetReadDeadline.
 func Send(ctx context.Context, conn io.ReadWriteCloser, o SendOptions) (Result, error) {

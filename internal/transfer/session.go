@@ -126,7 +126,11 @@ var errOver = &Error{Kind: KindInternal, Msg: "the session is over"}
 // converse runs the session over ln, and over other connections after it, until it is over. If it ends with errAfresh the
 // line that is returned is up, for another session to go on with.
 func (s *session) converse(ctx context.Context, ln *line) *line {
-	for ; ; s.attempt++ {
+	if err := ln.enter(ctx, s); err != nil {
+		s.end(err)
+		return nil
+	}
+	for {
 		s.put(ln)
 		ln.run(s)
 		select {
@@ -145,6 +149,7 @@ func (s *session) converse(ctx context.Context, ln *line) *line {
 		if s.hub != nil {
 			s.hub.touch()
 		}
+		s.attempt++
 		next, err := s.next(ctx, ln)
 		if next == nil {
 			s.end(err)

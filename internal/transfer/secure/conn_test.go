@@ -14,7 +14,7 @@ func connected(t *testing.T) (x, y *Conn, a, b *end) {
 	t.Helper()
 	me := NewIdentity()
 	a, b = pipe()
-	p, q := meet(t, a, b, Client, Server, as(me), as(me))
+	p, q := meet(t, a, b, dial, Server, as(me), as(me))
 	if p.err != nil || q.err != nil {
 		t.Fatalf("%v, %v", p.err, q.err)
 	}

@@ -19,11 +19,13 @@
 //	                              ←     ServerHello … Certificate, CertificateVerify, Finished
 //	  is that key trusted? if not, an alert and the end: our own key was not shown
 //	Certificate … Finished        →
+//	what Enter was given          →
 //	                                      is that key trusted?
 //	                              ←     one byte: welcome, or refused
 //
-// Neither Client nor Server returns a Conn before both ends have accepted each other, so nothing that is said over a Conn
-// can be said to a stranger.
+// The client has authenticated the server by then, so it says its greeting without waiting for the welcome: nobody else can
+// read it. That is all that a Conn carries before both ends have accepted each other. Server gives no Conn before that, and
+// Conn.Read nothing before Enter has returned.
 //
 // Two ends may have the same key, so that a key alone does not tell an end from itself. The roles do: what a client signs
 // and sends is no answer to a client. Words that come back reflected therefore end the handshake, and so do two clients,

@@ -84,7 +84,7 @@ func wantFailure(t *testing.T, err error) {
 // FuzzStranger: who says the same bytes over and over, whatever they are, and then leaves or falls silent, is never
 // accepted, and not listened to for long.
 func FuzzStranger(f *testing.F) {
-	roles := []handshakeFunc{Client, Server, Rendezvous}
+	roles := []handshakeFunc{dial, Server, meetHalfway}
 	for role := range byte(6) {
 		f.Add(role, []byte{}, byte(0))
 		f.Add(role, []byte("GET / HTTP/1.1\r\n\r\n"), byte(255))
@@ -151,7 +151,7 @@ func FuzzCertificate(f *testing.F) {
 		good := err == nil && mode&14 == 0 && friend.private.Public().(ed25519.PublicKey).Equal(x509cert.PublicKey)
 		inBubble(t, func(t *testing.T) {
 			a, b := pipe()
-			ours, peer := Client, func(_ context.Context, conn net.Conn, _ Config) (*Conn, error) {
+			ours, peer := dial, func(_ context.Context, conn net.Conn, _ Config) (*Conn, error) {
 				s := tls.Server(conn, c)
 				_, err := s.Write([]byte{wordWelcome})
 				return nil, err

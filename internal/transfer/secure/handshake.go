@@ -41,20 +41,25 @@ func (c *Config) trusts(k PublicKey) bool {
 	return k == c.Identity.Public() || c.Trusts != nil && c.Trusts(k)
 }
 
-// Client authenticates both ends of raw, which this end dialled. It returns once both have accepted each other. On an
+// Client authenticates both ends of raw, which this end dialled, as far as this end can do that: it has accepted the other
+// one and shown its own key. Whether the other end accepts that, Conn.Enter tells, before which the Conn is of no use. On an
 // error, an *Error unless ctx was cancelled, raw is still open, so that the other end can be given the time to hear it.
 // Where ctx has a deadline and lets it pass, that is KindNoConnection. Deadlines that raw has are not kept.
 func Client(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
 	return open(ctx, raw, &c, client)
 }
 
-// Server is Client for the end that listened.
+// Server is Client for the end that listened. It returns once both ends have accepted each other; there is nothing to enter.
 func Server(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
-	return open(ctx, raw, &c, server)
+	conn, err := open(ctx, raw, &c, server)
+	if err == nil {
+		conn.wire.budget = -1
+	}
+	return conn, err
 }
 
-// Rendezvous is Client and Server for two ends that dialled each other: each throws a dice in the clear, and the higher one
-// is the client. Who changes a throw on the way makes two clients or two servers, which cannot come to terms.
+// Rendezvous is Client for two ends that dialled each other: each throws a dice in the clear, and the higher one is the
+// client. Either has to Enter, whichever it is. Who changes a throw on the way makes two clients or two servers, which cannot come to terms.
 func Rendezvous(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
 	return open(ctx, raw, &c, func(w *wire, c *Config) (*Conn, error) {
 		var own, peer [32]byte
@@ -75,32 +80,42 @@ func Rendezvous(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
 	})
 }
 
-// open runs a handshake within ctx and judges how it failed.
+// open runs a handshake within ctx.
 func open(ctx context.Context, raw net.Conn, c *Config, handshake func(*wire, *Config) (*Conn, error)) (*Conn, error) {
 	w := &wire{Conn: raw, budget: MaxHandshakeBytes}
-	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) }) // ends what waits
 	var conn *Conn
-	var refused, err error
-	if c.Greet != nil {
-		err = c.Greet(w)
-		if !errors.Is(err, errTooMuch) && w.failed == nil {
-			refused = err
+	err := w.within(ctx, c.Identity.Public(), func() (err error) {
+		if c.Greet != nil {
+			if err = c.Greet(w); err != nil && !errors.Is(err, errTooMuch) && w.failed == nil {
+				return asItIs{err}
+			}
 		}
+		if err == nil {
+			conn, err = handshake(w, c)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
-		conn, err = handshake(w, c)
-	}
-	switch {
-	case !stop():
-		return nil, gaveUp(ctx)
-	case refused != nil:
-		return nil, refused
-	case err != nil:
-		return nil, judge(err, w, c.Identity.Public())
-	}
-	w.budget = -1
 	return conn, nil
 }
+
+// within takes a step of a handshake within ctx and judges how it failed.
+func (w *wire) within(ctx context.Context, own PublicKey, step func() error) error {
+	stop := context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) }) // ends what waits
+	err := step()
+	switch {
+	case !stop():
+		return gaveUp(ctx)
+	case err != nil:
+		return judge(err, w, own)
+	}
+	return nil
+}
+
+// asItIs is an error of Config.Greet about what the other end said.
+type asItIs struct{ error }
 
 func gaveUp(ctx context.Context) error {
 	err := context.Cause(ctx)
@@ -113,14 +128,14 @@ func gaveUp(ctx context.Context) error {
 	}
 }
 
-// The server's first byte.
+// The server's first byte, which Conn.Enter hears.
 const (
 	wordRefused byte = 0
 	wordWelcome byte = 1
 )
 
 func client(w *wire, c *Config) (*Conn, error) {
-	conn := &Conn{}
+	conn := &Conn{wire: w, own: c.Identity.Public(), outside: true}
 	err := conn.handshake(w, c, tls.Client, func() error {
 		if !c.trusts(conn.peer) { // before our own key is shown
 			return untrusted(conn.peer)
@@ -130,21 +145,11 @@ func client(w *wire, c *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var word [1]byte
-	if _, err := io.ReadFull(conn, word[:]); err != nil {
-		return nil, err
-	}
-	switch word[0] {
-	case wordWelcome:
-		return conn, nil
-	case wordRefused:
-		return nil, notWelcome(c.Identity.Public())
-	}
-	return nil, errors.New("an unknown answer")
+	return conn, nil
 }
 
 func server(w *wire, c *Config) (*Conn, error) {
-	conn := &Conn{}
+	conn := &Conn{wire: w, own: c.Identity.Public()}
 	if err := conn.handshake(w, c, tls.Server, func() error { return nil }); err != nil {
 		return nil, err
 	}
@@ -224,10 +229,13 @@ const alertUntrusted = tls.AlertError(42) // bad_certificate
 // judge makes an *Error of what ended a handshake.
 func judge(err error, w *wire, own PublicKey) error {
 	var e *Error
+	var said asItIs
 	var op *net.OpError
 	switch {
 	case errors.As(err, &e):
 		return e
+	case errors.As(err, &said):
+		return said.error
 	case errors.As(err, &op) && op.Op == "remote error": // an alert
 		if op.Err.Error() == alertUntrusted.Error() {
 			return notWelcome(own)

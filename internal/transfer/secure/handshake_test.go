@@ -37,6 +37,19 @@ func as(id Identity, trusted ...Identity) Config {
 
 type handshakeFunc func(context.Context, net.Conn, Config) (*Conn, error)
 
+// entered is a handshake of an end that dials, with its Enter.
+func entered(f handshakeFunc) handshakeFunc {
+	return func(ctx context.Context, raw net.Conn, c Config) (*Conn, error) {
+		conn, err := f(ctx, raw, c)
+		if err == nil {
+			err = conn.Enter(ctx, nil)
+		}
+		return conn, err
+	}
+}
+
+var dial, meetHalfway = entered(Client), entered(Rendezvous)
+
 // outcome is what one end's handshake came to.
 type outcome struct {
 	conn *Conn
@@ -84,7 +97,7 @@ func TestWhoIsAccepted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := pipe()
-			x, y := meet(t, a, b, Client, Server, c.client, c.server)
+			x, y := meet(t, a, b, dial, Server, c.client, c.server)
 			if x.err != nil || y.err != nil {
 				t.Fatalf("%v, %v", x.err, y.err)
 			}
@@ -103,7 +116,7 @@ func TestWhoIsRefused(t *testing.T) {
 
 	for name, c := range map[string]Config{"knows nobody": as(me), "knows another": as(me, other)} {
 		a, b := pipe()
-		x, y := meet(t, a, b, Client, Server, c, as(you, me))
+		x, y := meet(t, a, b, dial, Server, c, as(you, me))
 		t.Log("client that", name)
 		wantError(t, x.err, KindAuth, "not trusted here", trust(you))
 		wantError(t, y.err, KindAuth, "does not trust this end", "run there: "+trust(you))
@@ -114,7 +127,7 @@ func TestWhoIsRefused(t *testing.T) {
 	}
 	for name, c := range map[string]Config{"knows nobody": as(you), "knows another": as(you, other)} {
 		a, b := pipe()
-		x, y := meet(t, a, b, Client, Server, as(me, you), c)
+		x, y := meet(t, a, b, dial, Server, as(me, you), c)
 		t.Log("server that", name)
 		wantError(t, y.err, KindAuth, "not trusted here", trust(me))
 		wantError(t, x.err, KindAuth, "does not trust this end", "run there: "+trust(me))
@@ -126,12 +139,12 @@ func TestKeyIsProved(t *testing.T) {
 	me, you, thief := NewIdentity(), NewIdentity(), NewIdentity()
 	stolen := Identity{append(bytes.Clone(thief.private[:32]), you.private[32:]...)} // your public key, another's private one
 	a, b := pipe()
-	x, y := meet(t, a, b, Client, Server, as(me, you), as(stolen, me))
+	x, y := meet(t, a, b, dial, Server, as(me, you), as(stolen, me))
 	if x.err == nil || y.err == nil {
 		t.Errorf("the server passes for another: %v, %v", x.err, y.err)
 	}
 	a, b = pipe()
-	x, y = meet(t, a, b, Client, Server, as(stolen, me), as(me, you))
+	x, y = meet(t, a, b, dial, Server, as(stolen, me), as(me, you))
 	if x.err == nil || y.err == nil {
 		t.Errorf("the client passes for another: %v, %v", x.err, y.err)
 	}
@@ -141,7 +154,7 @@ func TestKeyIsProved(t *testing.T) {
 func TestRolesDoNotMix(t *testing.T) {
 	me := NewIdentity()
 	a, b := pipe()
-	x, y := meet(t, a, b, Client, Client, as(me), as(me))
+	x, y := meet(t, a, b, dial, dial, as(me), as(me))
 	wantError(t, errors.Join(x.err), KindAuth)
 	wantError(t, errors.Join(y.err), KindAuth)
 
@@ -160,7 +173,7 @@ func TestRolesDoNotMix(t *testing.T) {
 // An end that hears its own words, at once or from a proxy's memory, knows nobody.
 func TestReflection(t *testing.T) {
 	me := NewIdentity()
-	for name, f := range map[string]handshakeFunc{"client": Client, "rendezvous": Rendezvous} {
+	for name, f := range map[string]handshakeFunc{"client": dial, "rendezvous": meetHalfway} {
 		a, b := pipe()
 		go func() { _, _ = io.Copy(b, b) }()
 		_, err := f(t.Context(), a, as(me))
@@ -174,14 +187,14 @@ func TestRendezvous(t *testing.T) {
 	me, you := NewIdentity(), NewIdentity()
 	for range 8 {
 		a, b := pipe()
-		x, y := meet(t, a, b, Rendezvous, Rendezvous, as(me, you), as(you, me))
+		x, y := meet(t, a, b, meetHalfway, meetHalfway, as(me, you), as(you, me))
 		if x.err != nil || y.err != nil {
 			t.Fatalf("%v, %v", x.err, y.err)
 		}
 		talk(t, x.conn, y.conn)
 	}
 	a, b := pipe()
-	x, y := meet(t, a, b, Rendezvous, Rendezvous, as(me, you), as(you))
+	x, y := meet(t, a, b, meetHalfway, meetHalfway, as(me, you), as(you))
 	wantError(t, x.err, KindAuth)
 	wantError(t, y.err, KindAuth)
 }
@@ -205,7 +218,7 @@ func spoken(t *testing.T, c, s Config) (client, server []byte) {
 	t.Helper()
 	a, b := pipe()
 	ta, tb := &tap{end: a}, &tap{end: b}
-	x, y := meet(t, ta, tb, Client, Server, c, s)
+	x, y := meet(t, ta, tb, dial, Server, c, s)
 	if x.err != nil || y.err != nil {
 		t.Fatalf("%v, %v", x.err, y.err)
 	}
@@ -235,7 +248,7 @@ func TestReplayedHandshake(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.out.set(func() { b.out.ended = true })
-		if conn, err := Client(t.Context(), a, as(me)); err == nil {
+		if conn, err := dial(t.Context(), a, as(me)); err == nil {
 			t.Fatalf("the client takes %d bytes of an old handshake for %v", at, conn.PeerKey())
 		}
 	}
@@ -287,7 +300,7 @@ func TestStrangers(t *testing.T) {
 			_, y := meet(t, a, b, stranger(tls.Client), Server, Config{}, as(me))
 			wantError(t, y.err, KindAuth)
 			a, b = pipe()
-			x, _ := meet(t, a, b, Client, stranger(tls.Server), as(me), Config{})
+			x, _ := meet(t, a, b, dial, stranger(tls.Server), as(me), Config{})
 			wantError(t, x.err, KindAuth)
 			t.Log(y.err, "|", x.err)
 		})
@@ -372,7 +385,7 @@ func TestGarbage(t *testing.T) {
 		"noise": noise, "text": []byte("GET / HTTP/1.1\r\n\r\n"), "records": records, "zeros": make([]byte, 200<<10),
 		"hello of 16 MiB": append([]byte{22, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff}, make([]byte, 100<<10)...),
 	} {
-		for _, f := range []handshakeFunc{Client, Server} {
+		for _, f := range []handshakeFunc{dial, Server} {
 			x, y := pipe()
 			if _, err := y.Write(b); err != nil {
 				t.Fatal(err)
@@ -391,7 +404,7 @@ func TestGarbage(t *testing.T) {
 // Who says nothing is waited for as long as the context says.
 func TestSilence(t *testing.T) {
 	me := NewIdentity()
-	for _, f := range []handshakeFunc{Client, Server, Rendezvous} {
+	for _, f := range []handshakeFunc{dial, Server, meetHalfway} {
 		synctest.Test(t, func(t *testing.T) {
 			a, _ := pipe()
 			ctx, cancel := context.WithTimeout(t.Context(), HandshakeTimeout)
@@ -445,7 +458,7 @@ func TestChangedHandshake(t *testing.T) {
 						return f(ctx, conn, c)
 					}
 				}
-				x, y := meet(t, fa, fb, within(Client), within(Server), as(me, you), as(you, me))
+				x, y := meet(t, fa, fb, within(dial), within(Server), as(me, you), as(you, me))
 				if x.err != nil {
 					meant++
 				}

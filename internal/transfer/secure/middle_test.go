@@ -170,9 +170,9 @@ func (m *middle) number() byte {
 }
 
 func (m *middle) play() {
-	roles := [2]handshakeFunc{Client, Server}
+	roles := [2]handshakeFunc{dial, Server}
 	if m.mode&modeRendezvous != 0 {
-		roles = [2]handshakeFunc{Rendezvous, Rendezvous}
+		roles = [2]handshakeFunc{meetHalfway, meetHalfway}
 	}
 	for i, s := range m.sides {
 		go func() {
