@@ -11,9 +11,11 @@ import (
 // This file is all that the commands know of the engine below. link_udt.go fills it with UDT; tests fill it with
 // connections in memory.
 
-// link is one connection. Close waits until what was written is acknowledged, Abort does not.
+// link is one connection. Close waits until what was written is acknowledged. Leave repeats a few last words instead,
+// which only spare the other end a wait. Abort does neither.
 type link interface {
 	net.Conn
+	Leave() error
 	Abort() error
 	// Stats gives the counters; clear starts a new interval for those that count by interval.
 	Stats(clear bool) stats

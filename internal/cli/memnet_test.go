@@ -26,6 +26,7 @@ type memNet struct {
 	asked     []linkOptions // of all dials and listens
 	dialled   []netip.AddrPort
 	aborts    int
+	left      int            // links closed by Leave
 	opened    int            // ends of links whose window was opened
 	tune      func(*memLink) // changes a link that was dialled; nil: nothing
 	changed   chan struct{}  // closed when a listener or a link has changed
@@ -257,6 +258,13 @@ func (l *memLink) Close() error {
 	l.in.set(func() { l.in.gone = true })
 	l.net.change()
 	return nil
+}
+
+func (l *memLink) Leave() error {
+	l.net.mu.Lock()
+	l.net.left++
+	l.net.mu.Unlock()
+	return l.Close()
 }
 
 func (l *memLink) Abort() error {

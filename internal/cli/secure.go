@@ -265,6 +265,7 @@ type secureLink struct {
 func (l *secureLink) Read(p []byte) (int, error)  { return l.conn.Read(p) }
 func (l *secureLink) Write(p []byte) (int, error) { return l.conn.Write(p) }
 func (l *secureLink) Close() error                { return l.conn.Close() }
+func (l *secureLink) Leave() error                { return errors.Join(l.conn.CloseWrite(), l.link.Leave()) }
 
 // PeerKey is the other end's public key.
 func (l *secureLink) PeerKey() string { return l.conn.PeerKey().String() }

@@ -188,8 +188,8 @@ func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io
 		_ = l.Abort()
 		return out, err
 	}
-	// Both ends know that all is well; the last frame only has to get there.
-	if err := l.Close(); err != nil {
+	// All is well, and what is left to be said only spares the other end the wait for it.
+	if err := l.Leave(); err != nil {
 		a.out.detail("%sclosing: %v", who, err)
 	}
 	a.out.info("%s%s", who, summary(c.verb, out))

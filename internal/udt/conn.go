@@ -302,7 +302,25 @@ func (c *Conn) fail(op string, err error) error {
 // Close ends the connection: calls that wait are woken, no more data is taken,
 // what was written is delivered, for as long as Config.Linger, and the peer is
 // told. It returns ErrUndelivered if the peer did not acknowledge everything.
-func (c *Conn) Close() error {
+func (c *Conn) Close() error { return c.finish(c.p.Close) }
+
+// Leave is Close for an end whose last words only spare the peer a wait: it
+// need not stay a round trip for their acknowledgement. They are sent three
+// times within 10 ms instead, and once if they are acknowledged before that.
+// Where they are more than a few packets, or the peer is not of our kind,
+// Leave is Close.
+func (c *Conn) Leave() error {
+	err := c.finish(c.p.Leave)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, ErrUndelivered) && c.p.End() == proto.EndLocal {
+		return nil // as intended
+	}
+	return err
+}
+
+// finish closes in good order, as how says.
+func (c *Conn) finish(how func(now proto.Instant, linger time.Duration)) error {
 	linger := c.Config().Linger
 	if linger < 0 {
 		return c.end(c.p.Abort)
@@ -310,7 +328,7 @@ func (c *Conn) Close() error {
 	c.close()
 	<-c.writing.turn // what a Write under way has taken is to be delivered too
 	defer c.writing.leave()
-	return c.end(func(now proto.Instant) { c.p.Close(now, linger) })
+	return c.end(func(now proto.Instant) { how(now, linger) })
 }
 
 // Abort gives the connection up at once. The peer reads ErrConnLost.

@@ -67,8 +67,9 @@
 // # Ends
 //
 // UDT has no half-close. Close delivers what was written (Config.Linger bounds
-// how long) and tells the peer, which then reads io.EOF. A peer that gave up
-// or fell silent gives ErrConnLost. All errors are *Error with UDT's codes
+// how long) and tells the peer, which then reads io.EOF. Leave does so without
+// waiting for the acknowledgement of a few last words. A peer that gave up or
+// fell silent gives ErrConnLost. All errors are *Error with UDT's codes
 // (codes.go), and work with errors.Is, these codes and the errors of net, os
 // and syscall.
 package udt

@@ -41,6 +41,7 @@ type goodbye struct {
 	end       End  // for heard: EndPeer or EndPeerAbort
 	delivered bool // all was acknowledged, the peer's reader has time to take it
 	ours      End  // what to end with when the copies are sent
+	leaving   bool // what is not acknowledged goes along with the copies
 	// The peer's:
 	answer   bool // tell it that its shutdown was heard
 	heard    byeState
@@ -72,6 +73,14 @@ func (c *Conn) Close(now Instant, linger time.Duration) {
 	}
 }
 
+// Leave is Close for an end whose last words only spare the peer a wait. With a
+// peer of ours it does not wait until they are acknowledged, once there are no
+// more than maxTail packets of them, but sends them with each shutdown.
+func (c *Conn) Leave(now Instant, linger time.Duration) {
+	c.bye.leaving = c.extended && !c.messages()
+	c.Close(now, linger)
+}
+
 // Abort gives the connection up at once; the peer is told so.
 func (c *Conn) Abort(now Instant) {
 	switch c.state {
@@ -100,6 +109,10 @@ func (c *Conn) abandon(end End) {
 // enough for that: what a libudt receiver acknowledged in none of the others
 // can't be read there, and is thrown away when our shutdown comes.
 func (c *Conn) drained(now Instant) {
+	if c.lastWords() {
+		c.abandon(EndLocal)
+		return
+	}
 	if c.state != StateDraining || c.snd.held() > 0 || !c.extended && c.ackedFull < c.snd.una {
 		return
 	}
@@ -121,7 +134,27 @@ func (c *Conn) drainedOrNot() End {
 	return EndLinger
 }
 
+// lastWords is whether all that is left to be done is to repeat a few packets.
+func (c *Conn) lastWords() bool {
+	return c.bye.leaving && c.state == StateDraining && c.snd.next == c.snd.tail && c.snd.lostCount == 0 && c.snd.held() <= maxTail
+}
+
+// transmitTail appends what is not acknowledged.
+func (c *Conn) transmitTail(now Instant, out []Run) []Run {
+	for i := c.snd.una; i < c.snd.next && len(out) < cap(out); {
+		r := c.snd.runAt(i, c.snd.next, maxTail)
+		c.count.Retransmitted += int64(r.n)
+		c.count.DataSent += int64(r.n)
+		out = append(out, Run{Buf: c.snd.bytes(r, now), Segment: c.snd.stride})
+		i += packetIndex(r.n)
+	}
+	return out
+}
+
 func (c *Conn) transmitGoodbye(now Instant, out []Run) []Run {
+	if c.lastWords() {
+		c.abandon(EndLocal)
+	}
 	if c.bye.answer && len(out) < cap(out) {
 		c.bye.answer = false
 		out = c.packet(out, func(b []byte) []byte {
@@ -136,6 +169,12 @@ func (c *Conn) transmitGoodbye(now Instant, out []Run) []Run {
 	if c.rcv.next > c.acks.confirmed && (c.rcv.next > c.acks.full || now > c.acks.fullAt) {
 		c.acks.pending = ackFull
 		if out = c.transmitACK(now, out); len(out) == cap(out) {
+			c.bye.pending = true
+			return out
+		}
+	}
+	if c.bye.leaving && c.bye.copies < goodbyeCopies {
+		if out = c.transmitTail(now, out); len(out) == cap(out) {
 			c.bye.pending = true
 			return out
 		}
@@ -168,9 +207,10 @@ func (c *Conn) onShutdown(now Instant, info uint32) {
 	c.askForLife(now)
 }
 
-// farewell ends our goodbye: the peer knows.
+// farewell ends our goodbye: the peer knows, unless it may have missed what
+// went before the shutdown.
 func (c *Conn) farewell(now Instant) {
-	if c.state != StateGoodbye {
+	if c.state != StateGoodbye || c.bye.leaving && c.snd.held() > 0 {
 		return
 	}
 	if c.bye.copies == goodbyeCopies {
