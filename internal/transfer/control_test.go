@@ -30,7 +30,7 @@ var samples = map[frameType]body{
 	frameAgain:   &againBody{ID: 3, Offset: 1 << 20, Length: 1 << 20},
 	frameDone:    &doneBody{Files: 1, Bytes: 9, Digest: "00"},
 	frameHave:    &haveBody{ID: 3, Offset: 1 << 20},
-	framePing:    &pingBody{},
+	framePing:    &pingBody{Fill: make([]byte, 9)},
 	frameRenew:   &renewBody{},
 }
 

@@ -36,7 +36,9 @@
 // send it, or it is here, or something of this size is here with this digest), and the entry of a file that need not come
 // says so, carries the digest if that was compared, and is complete by itself. As many questions may be open as entries
 // without a receipt; a file waits for its answer only when nothing else is to be sent, once, at the beginning. If both have
-// the feature "early", the question about a file that is sent alone is in the sender's hello, and no ask frame comes.
+// the feature "early", the question about a file that is sent alone is in the sender's hello, and no ask frame comes. With
+// the question that makes it much that was asked about comes a ping with 22 KiB of nothing, once: while the answer is on its
+// way, the connection below learns about the path (fill.go).
 //
 // The sender never waits for an answer to an entry; it stops only when as many entries as agreed (4096) are without a
 // receipt, or, for a pipe, as many chunks (28) have not been taken. The receiver refuses, or fails, with a fail frame at

@@ -49,7 +49,7 @@ func TestEarlyQuestion(t *testing.T) {
 					}
 					p.send(frameSkip, &skipBody{First: 1, Count: 1})
 				}
-				if got := slices.Contains(p.upTo(frameEntry), frameAsk); got != c.framed {
+				if got := slices.Contains(p.upToFile(), frameAsk); got != c.framed {
 					t.Errorf("asked in a frame: %v", got)
 				}
 				p.end.Close()
@@ -68,17 +68,21 @@ func smallFile(t *testing.T) string {
 	return path
 }
 
-// upTo is the kinds of the frames that come until one of the given kind, or an unanswered question, does.
-func (p *script) upTo(kind frameType) (kinds []frameType) {
+// upToFile is the kinds of the frames that come until the entry of a file, or an unanswered question, does.
+func (p *script) upToFile() (kinds []frameType) {
 	p.t.Helper()
 	for {
-		h, _, err := p.fr.next()
+		h, body, err := p.fr.next()
 		if err != nil {
 			p.t.Errorf("script: %v", err)
 			return kinds
 		}
 		kinds = append(kinds, h.kind)
-		if h.kind == kind || h.kind == frameAsk {
+		if h.kind == frameAsk {
+			return kinds
+		}
+		var e entryBody
+		if h.kind == frameEntry && (parseBody(h.kind, body, &e) != nil || e.Kind == entryFile) {
 			return kinds
 		}
 	}

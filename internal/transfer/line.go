@@ -288,9 +288,15 @@ func (ln *line) introduce(s *session) error {
 	return err
 }
 
-// greeting is our prelude and hello.
+// greeting is our prelude and hello, with a fill if the hello asks about much.
 func (ln *line) greeting(mode byte) ([]byte, error) {
-	return appendFrame(preludeOf(mode), frameHello, ln.own)
+	b, err := appendFrame(preludeOf(mode), frameHello, ln.own)
+	if q := ln.own.Ask; err == nil && q != nil {
+		if f := fill(q.Size); f != nil {
+			b, err = appendFrame(b, framePing, f)
+		}
+	}
+	return b, err
 }
 
 // tell sends our own failure to the peer, if that is how the session ended.

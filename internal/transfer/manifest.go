@@ -157,7 +157,9 @@ func (b *endBody) check() error {
 }
 
 // pingBody (framePing) says that this end is at work and has nothing to say.
-type pingBody struct{}
+type pingBody struct {
+	Fill []byte `cbor:"1,keyasint,omitempty"` // for the path to be filled with; see fill.go
+}
 
 func (b *pingBody) check() error { return nil }
 

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -48,7 +49,11 @@ func TestStolenSession(t *testing.T) {
 		so.Retry = Retry{For: time.Minute, Connect: func(context.Context) (io.ReadWriteCloser, error) {
 			<-waiting
 			var stolen helloBody
-			if err := parseBody(frameHello, said[preludeLen+headerLen:], &stolen); err != nil {
+			_, hello, err := newFrameReader(bytes.NewReader(said[preludeLen:])).next()
+			if err == nil {
+				err = parseBody(frameHello, hello, &stolen)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			stolen.Attempt++

@@ -285,7 +285,7 @@ func TestRetrySpent(t *testing.T) {
 	dst := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire(1 << 16)
-		w.a.out.cutAt = 3*minChunk + 3000
+		w.a.out.cutAt = 3*minChunk + 3000 + filled(t, so)
 		begin, tries := time.Now(), 0
 		so.Retry = Retry{For: time.Minute, Connect: func(context.Context) (io.ReadWriteCloser, error) {
 			tries++
@@ -445,7 +445,7 @@ func TestMakeWay(t *testing.T) {
 		ro.OnReconnect = func(Reconnecting) { close(lost) }
 		var wg sync.WaitGroup
 		first := newWire(1 << 16)
-		first.a.out.cutAt = 2*minChunk + 3000
+		first.a.out.cutAt = 2*minChunk + 3000 + filled(t, so)
 		wg.Go(func() {
 			_, err := receive(t.Context(), first.b, ro, openUnsynced)
 			wantKind(t, err, KindLost)

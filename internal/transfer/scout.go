@@ -15,7 +15,7 @@ type found struct {
 
 // scout is the goroutine that walks ahead of the producer and asks, where the receiver answers, which files are there.
 func (s *sender) scout() {
-	asks := uint64(0)
+	asks, asked, filled := uint64(0), int64(0), s.early != nil
 	keep := linksNotWanted(s.o.Links)
 	if keep == "" && !s.terms.links {
 		keep = "the receiver does not keep symbolic links, it runs without --links"
@@ -39,7 +39,15 @@ func (s *sender) scout() {
 		}
 		s.answers.asked(ask)
 		s.pending.Add(1)
-		return s.post(parcel{kind: frameAsk, ctl: ask})
+		if err := s.post(parcel{kind: frameAsk, ctl: ask}); err != nil || filled {
+			return err
+		}
+		asked += ask.Size
+		if f := fill(asked); f != nil {
+			filled = true
+			return s.post(parcel{kind: framePing, ctl: f, extra: true})
+		}
+		return nil
 	}}
 	// An error takes its turn: what comes before it in the walk is sent.
 	if err := s.pass(found{err: w.walk(s.sources), over: true}); err != nil {
