@@ -92,7 +92,9 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	}
 	st.reports, st.told = r.Count, st.told || late
 	known := r.Arrival > 1.5*st.window(m) // more than the pause before the train
-	whole := st.told || s.Acked >= st.base+int64(st.train)
+	// A lost packet is not waited for, nor the last one or so: nothing may follow
+	// that would tell of their loss.
+	whole := st.told || s.Acked+int64(s.InFlight-s.Pipe) >= st.base+int64(st.train-st.train/16)
 	switch {
 	case s.Now > st.at.Add(m.minRTT()): // pacing has shaped the arrival
 	case known && st.confirmed(r):

@@ -235,6 +235,37 @@ func TestBBRTrains(t *testing.T) {
 	}
 }
 
+// A train is heard in spite of what it lost, also of its last packets, behind
+// which nothing comes to show the gap.
+func TestBBRTrainWithLosses(t *testing.T) {
+	for name, c := range map[string]struct {
+		acked, arrived int // packets in order, and behind a hole
+		unheard        int
+		want           bool
+	}{
+		"all":              {16, 0, 0, true},
+		"but the last":     {15, 0, 1, true},
+		"but the last two": {14, 0, 2, false}, // they may be under way
+		"but one":          {5, 10, 0, true},
+		"but three":        {5, 8, 1, true},
+		"half, and a hole": {4, 4, 7, false},
+	} {
+		var m bbrModel
+		m.rtt.add(drillRTT)
+		st := bbrStartup{train: initialWindow}
+		s := PathState{Sent: initialWindow, Acked: 1, Now: Instant(drillRTT), InFlight: 15, Pipe: 15}
+		st.begin(&s)
+		st.report(&s, &m)
+		s.Now = s.Now.Add(syn)
+		s.Acked, s.InFlight, s.Pipe = int64(c.acked), initialWindow-c.acked, c.unheard
+		s.Latest = Rates{Arrival: 9000, Capacity: 1, Count: 1}
+		st.report(&s, &m)
+		if followed := st.train > initialWindow; followed != c.want {
+			t.Errorf("%s: a train follows: %v", name, followed)
+		}
+	}
+}
+
 // A train is not heard of as long as only the greeting before it is.
 func TestBBRTrainBehindAGreeting(t *testing.T) {
 	st := bbrStartup{train: initialWindow}
