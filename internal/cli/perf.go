@@ -213,7 +213,7 @@ func dialPerfStream(ctx context.Context, a *app, o *perfOptions, remote address,
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		_ = l.Abort()
+		leave(ctx, l) // what we said is to arrive: a listener tells its user whom it refused
 		return nil, err
 	}
 	return &perfStream{l: l, hello: hello, sends: !hello.reverse}, nil
