@@ -75,7 +75,7 @@ func (n *secureNetwork) Dial(ctx context.Context, local string, remote netip.Add
 	return &guest{secureLink{link: l, conn: conn}, until}, nil
 }
 
-// leave closes a link over which a handshake failed.
+// leave closes a link whose ends did not come to terms, unlike link.Leave, which ends one where all went well.
 func leave(ctx context.Context, l link) {
 	if ctx.Err() != nil { // there is nobody to tell, or no time
 		_ = l.Abort()

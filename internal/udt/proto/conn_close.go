@@ -152,9 +152,7 @@ func (c *Conn) transmitTail(now Instant, out []Run) []Run {
 }
 
 func (c *Conn) transmitGoodbye(now Instant, out []Run) []Run {
-	if c.lastWords() {
-		c.abandon(EndLocal)
-	}
+	c.drained(now) // the last words may just have been sent
 	if c.bye.answer && len(out) < cap(out) {
 		c.bye.answer = false
 		out = c.packet(out, func(b []byte) []byte {
