@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -111,24 +112,40 @@ type linkCapacity struct {
 	at    Instant // its arrival
 	batch int64   // the batch it came in
 	win   sampleWindow
+	pairs int    // seen so far, up to probeWindow
+	fused uint64 // of the last ones, a bit for each: both packets came at one moment
 }
 
+// unresolvedRate is what is reported as capacity, in packets/s, where most pairs
+// come at one moment. A libudt receiver, which reads packets one by one, measures
+// its own 5 µs or less between them then, and libudt's senders are used to be told
+// that; by anything near the arrival rate they would find no room to grow.
+const unresolvedRate = 200_000
+
 // packet notes a new packet that arrived in the given batch. Pairs that came
-// in one batch say nothing of the time between them and are skipped.
+// at one moment say nothing of the time between them.
 func (l *linkCapacity) packet(now Instant, s Seq, batch int64) {
 	switch {
 	case s%probeSpacing == 0:
 		l.open, l.pair, l.at, l.batch = true, s, now, batch
 	case l.open && s == l.pair.Add(1):
 		l.open = false
+		l.pairs = min(l.pairs+1, probeWindow)
+		l.fused <<= 1
 		if batch != l.batch && now > l.at {
 			l.win.add(float64(now-l.at), 1, probeWindow)
+		} else {
+			l.fused |= 1
 		}
 	}
 }
 
 // rate returns packets/s, 0 if unknown.
 func (l *linkCapacity) rate() float64 { return l.win.rate() }
+
+// unresolved tells whether most pairs came at one moment. Those that did not
+// were torn apart on the way, and tell a capacity that is too low.
+func (l *linkCapacity) unresolved() bool { return 2*bits.OnesCount64(l.fused) > l.pairs }
 
 // A sampleWindow keeps the latest intervals per packet, in nanoseconds, with
 // how many packets each stands for.

@@ -185,6 +185,32 @@ func TestLinkCapacitySkipsPairsInOneBatch(t *testing.T) {
 	}
 }
 
+// Where most pairs come at one moment the others were torn apart, and what they
+// tell is no capacity.
+func TestLinkCapacityUnresolved(t *testing.T) {
+	for _, test := range []struct {
+		torn int // of eight pairs
+		want bool
+	}{{8, false}, {4, false}, {3, true}, {0, true}} {
+		var l linkCapacity
+		if l.unresolved() {
+			t.Error("unresolved without a pair")
+		}
+		now := Instant(0)
+		for i := range 8 * 40 {
+			now += Instant(ms)
+			l.packet(now, Seq(16*i), int64(2*i))
+			if i%8 < test.torn {
+				now += Instant(ms / 4)
+			}
+			l.packet(now, Seq(16*i+1), int64(2*i+1))
+		}
+		if got := l.unresolved(); got != test.want {
+			t.Errorf("%d pairs of 8 torn apart: unresolved %v", test.torn, got)
+		}
+	}
+}
+
 // A pair is two neighbours; what else ends in 1 modulo 16 is none.
 func TestLinkCapacityNeedsNeighbours(t *testing.T) {
 	var l linkCapacity

@@ -54,5 +54,8 @@ type PathState struct {
 type Rates struct {
 	Arrival  float64 // how fast packets arrive
 	Capacity float64 // how fast a pair of them got through: the bottleneck's speed
-	Count    int     // how many reports there were
+	// Unresolved says that pairs came faster than the receiver can tell:
+	// Capacity is the arrival rate then, which is less.
+	Unresolved bool
+	Count      int // how many reports there were
 }

@@ -94,9 +94,13 @@ func (n *Native) increase(s *PathState) float64 {
 		beta    = 1.5e-6
 		minimum = 0.01
 	)
-	spare := s.Capacity - 1e9/n.period
+	capacity := s.Capacity
+	if s.Latest.Unresolved {
+		capacity = max(capacity, unresolvedRate)
+	}
+	spare := capacity - 1e9/n.period
 	if n.period > n.lastDecPeriod {
-		spare = min(spare, s.Capacity/9)
+		spare = min(spare, capacity/9)
 	}
 	if spare <= 0 {
 		return minimum

@@ -169,6 +169,24 @@ func TestNativeIncreaseBelowLastDecrease(t *testing.T) {
 	}
 }
 
+// Where pairs are too fast for the receiver there is much to spare, whatever the
+// arrival rate stands in for.
+func TestNativeIncreaseUnresolved(t *testing.T) {
+	n := running(10_000)
+	n.s.Capacity, n.s.Latest.Unresolved = 10_000, true
+	n.ack(10)
+	if got := (n.Rate() - 10_000) / 100; math.Abs(got-10) > 1e-6 {
+		t.Errorf("%v packets, want 10", got)
+	}
+	n = running(10_000)
+	n.s.Capacity, n.s.Latest.Unresolved = 10_000, true
+	n.lastDecPeriod = n.period * 0.99
+	n.ack(10)
+	if got := (n.Rate() - 10_000) / 100; math.Abs(got-1) > 1e-6 {
+		t.Errorf("%v packets below the rate of the last decrease, want 1", got)
+	}
+}
+
 // Half of the packet size is a tenth of the packets for the same bits; the
 // table is in bits.
 func TestNativeIncreaseCountsBits(t *testing.T) {

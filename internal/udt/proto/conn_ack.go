@@ -147,9 +147,14 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 		a.ArrivalRate = rateWord(speed)
 		a.Capacity = max(placeholderRate, rateWord(c.capacity.rate()))
 		if c.arrival.known {
-			// Where packets come in batches there are no probe pairs; what has
-			// arrived is then the best lower bound.
+			// Where there are no pairs what has arrived is the best lower bound.
 			a.Capacity = max(a.Capacity, a.ArrivalRate)
+			if c.capacity.unresolved() {
+				a.Capacity = max(unresolvedRate, a.ArrivalRate)
+			}
+		}
+		if c.missed(now) {
+			a.ArrivalRate = rateWord(missedRoom * speed)
 		}
 		if c.extended {
 			c.acks.settled = c.settled()
@@ -181,15 +186,35 @@ func (c *Conn) onACK2(now Instant, number uint32) {
 // one on a fast link share packets; and a gap is given the time that packets
 // out of order were seen to need.
 func (c *Conn) nakClock() nakClock {
+	spacing := min(c.rtt.srtt/nakShare, syn/2)
+	if !c.extended {
+		spacing = c.rtt.srtt / nakShareLibudt
+	}
 	return nakClock{
 		delay:   c.reorder.delay(c.reorderLimit()),
-		spacing: min(c.rtt.srtt/nakShare, syn/2),
+		spacing: spacing,
 		repeat:  c.rtt.spread() + syn,
 	}
 }
 
-// nakShare is how many reports a round trip may have.
-const nakShare = 32
+// nakShare is how many reports a round trip may have. To libudt each is a
+// congestion event, and one more interval in which its rate does not grow.
+const (
+	nakShare       = 32
+	nakShareLibudt = 4
+)
+
+// missed tells whether something was reported missing of late to a libudt sender.
+// Its window is what arrives, by our word, in a round trip, and begins at the
+// lowest packet missing: what is sent while that is repaired finds no room, less is
+// sent, and less again for what arrives is less. So the word then makes room for a
+// repair and for what gets lost again.
+func (c *Conn) missed(now Instant) bool {
+	return !c.extended && c.naks.any && now.Sub(c.naks.last) < missedRoom*c.rtt.srtt
+}
+
+// missedRoom is how many round trips the window is to hold then.
+const missedRoom = 3
 
 // reorderLimit is the longest that a gap is kept from being reported, and that
 // a packet may be late without being taken for a copy.

@@ -126,8 +126,8 @@ func TestRatesOfTheFirstBurst(t *testing.T) {
 	}
 }
 
-// Where all packets come in batches there are no pairs to measure by; libudt's
-// sender still gets a capacity to grow to.
+// Where all packets come in batches pairs are too fast to measure; libudt's
+// sender gets a capacity to grow to, as from a libudt receiver.
 func TestTrapD3CapacityOfBatches(t *testing.T) {
 	s := newConnectedScript(t, testConfig(1))
 	for i := packetIndex(0); i < 3200; i += 32 {
@@ -135,8 +135,43 @@ func TestTrapD3CapacityOfBatches(t *testing.T) {
 		s.pass(ms)
 	}
 	full, _, _ := s.acks()
-	if a := full[len(full)-1]; a.ArrivalRate < 31_000 || a.ArrivalRate > 33_000 || a.Capacity != a.ArrivalRate {
+	if a := full[len(full)-1]; a.ArrivalRate < 31_000 || a.ArrivalRate > 33_000 || a.Capacity != unresolvedRate {
 		t.Errorf("ACK %+v, packets came at 32000/s", a)
+	}
+}
+
+// While something is missing a libudt sender is told of an arrival rate that makes
+// room for the repair in its window; one of ours goes by what has arrived.
+func TestArrivalRateWhileSomethingIsMissing(t *testing.T) {
+	for extended, factor := range map[bool]float64{false: missedRoom, true: 1} {
+		s := newConnectedScript(t, testConfig(1))
+		s.c.extended = extended
+		s.c.rtt = rttEstimator{srtt: 20 * ms, measured: true}
+		rate := func() float64 {
+			full, _, _ := s.acks()
+			return float64(full[len(full)-1].ArrivalRate)
+		}
+		feed := func(from, to packetIndex) {
+			s.take()
+			for i := from; i < to; i++ {
+				s.receive(i, i+1)
+				s.pass(100 * time.Microsecond)
+			}
+		}
+		feed(0, 1000)
+		if got := rate(); !within(got, 10_000) {
+			t.Errorf("extended %v: %v packets/s, they came at 10000", extended, got)
+		}
+		feed(1001, 1400)
+		s.receive(1000, 1001)
+		feed(1400, 1600)
+		if got := rate(); !within(got, factor*10_000) {
+			t.Errorf("extended %v: %v packets/s after a gap", extended, got)
+		}
+		feed(1600, 2400)
+		if got := rate(); !within(got, 10_000) {
+			t.Errorf("extended %v: %v packets/s three round trips after it", extended, got)
+		}
 	}
 }
 

@@ -151,9 +151,14 @@ func (c *Conn) learn(a ACK, i packetIndex) {
 		if a.ArrivalRate != placeholderRate {
 			smooth(&c.path.ArrivalRate, a.ArrivalRate)
 		}
+		unresolved := c.extended && a.Capacity == max(unresolvedRate, a.ArrivalRate)
+		if unresolved {
+			a.Capacity = a.ArrivalRate // that is what is known
+		}
 		smooth(&c.path.Capacity, a.Capacity)
 		c.path.Latest = Rates{
-			Arrival: float64(max(0, a.ArrivalRate)), Capacity: float64(max(0, a.Capacity)), Count: c.path.Latest.Count + 1,
+			Arrival: float64(max(0, a.ArrivalRate)), Capacity: float64(max(0, a.Capacity)),
+			Unresolved: unresolved, Count: c.path.Latest.Count + 1,
 		}
 	}
 }

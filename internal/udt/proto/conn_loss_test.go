@@ -422,6 +422,23 @@ func TestTrapD11RateWords(t *testing.T) {
 	}
 }
 
+// That pairs were too fast is no capacity; only ends of ours say so.
+func TestUnresolvedCapacity(t *testing.T) {
+	for _, extended := range []bool{true, false} {
+		s := newConnectedScript(t, testConfig(1))
+		s.c.extended = extended
+		s.write(16)
+		s.control(TypeACK, 1, s.word(4), 20_000, 1000, 8192, 8000, unresolvedRate)
+		want := Rates{Arrival: 8000, Capacity: unresolvedRate, Count: 1}
+		if extended {
+			want = Rates{Arrival: 8000, Capacity: 8000, Unresolved: true, Count: 1}
+		}
+		if s.c.path.Latest != want || s.c.path.Capacity != want.Capacity {
+			t.Errorf("extended %v: %+v, capacity %v", extended, s.c.path.Latest, s.c.path.Capacity)
+		}
+	}
+}
+
 // What is repeated because nothing was heard is not held against the path: it
 // may be the ACK that is late.
 func TestPresumedLossesAreNoSignOfCongestion(t *testing.T) {

@@ -121,6 +121,7 @@ func TestReorderDelayEnds(t *testing.T) {
 	if s.c.count.Reordered != 1 {
 		t.Error("a packet later than a round trip is taken for late by itself")
 	}
+	s.c.extended = true // reports are not far between
 	next := packetIndex(4)
 	for _, step := range []struct {
 		pause time.Duration
@@ -148,32 +149,36 @@ func TestReorderDelayEndsInAPause(t *testing.T) {
 }
 
 // Gaps that open one by one share a report, so that reports stay few however
-// fast the link; the first goes at once.
+// fast the link; the first goes at once. A libudt sender gets fewer still: each
+// is a congestion event.
 func TestReportsAreSpaced(t *testing.T) {
-	s := newConnectedScript(t, testConfig(1))
-	s.c.rtt = rttEstimator{srtt: 64 * ms, measured: true}
-	s.now = Instant(time.Second)
-	var at []time.Duration
-	for i := range packetIndex(40) {
-		s.receive(2*i+1, 2*i+2)
-		s.pass(100 * time.Microsecond)
-	}
-	s.pass(2 * ms)
-	next := packetIndex(0)
-	for _, p := range s.sent {
-		if c, ok := ParseControl(p.b); ok && c.Type == TypeNAK {
-			at = append(at, p.at.Sub(Instant(time.Second)))
+	for extended, want := range map[bool][]time.Duration{true: {0, 2 * ms, 4 * ms}, false: {0, 16 * ms}} {
+		s := newConnectedScript(t, testConfig(1))
+		s.c.extended = extended
+		s.c.rtt = rttEstimator{srtt: 64 * ms, measured: true}
+		s.now = Instant(time.Second)
+		var at []time.Duration
+		for i := range packetIndex(40) {
+			s.receive(2*i+1, 2*i+2)
+			s.pass(100 * time.Microsecond)
 		}
-	}
-	for _, entries := range s.naks() {
-		for _, e := range entries {
-			if e != [2]packetIndex{next, next} {
-				t.Fatalf("gap %v, want %d", e, next)
+		s.pass(12 * ms)
+		next := packetIndex(0)
+		for _, p := range s.sent {
+			if c, ok := ParseControl(p.b); ok && c.Type == TypeNAK {
+				at = append(at, p.at.Sub(Instant(time.Second)))
 			}
-			next += 2
 		}
-	}
-	if want := []time.Duration{0, 2 * ms, 4 * ms}; !slices.Equal(at, want) || next != 80 {
-		t.Errorf("reports after %v, want %v; gaps up to %d", at, want, next)
+		for _, entries := range s.naks() {
+			for _, e := range entries {
+				if e != [2]packetIndex{next, next} {
+					t.Fatalf("gap %v, want %d", e, next)
+				}
+				next += 2
+			}
+		}
+		if !slices.Equal(at, want) || next != 80 {
+			t.Errorf("extended %v: reports after %v, want %v; gaps up to %d", extended, at, want, next)
+		}
 	}
 }
