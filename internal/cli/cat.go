@@ -186,27 +186,14 @@ func (j *joint) copyOut(out io.Writer) error {
 
 // receive copies the link to standard output until the peer closes, which is nil.
 func (j *joint) receive() error {
-	out := &catOutput{w: j.stdout, taken: &j.m.in}
+	out := newCatOutput(j.stdout, &j.m.in)
 	err := j.copyOut(out)
 	var refused *failure
 	switch {
-	case out.err != nil:
+	case out.failure() != nil:
 		return fail(exitLocalIO, "", "standard output: %w", err)
 	case err == nil, errors.As(err, &refused):
 		return err
 	}
 	return &linkFault{err}
-}
-
-// catOutput is standard output. Bytes count once they are written there, so what progress shows has really come out.
-type catOutput struct {
-	w     io.Writer
-	taken *atomic.Int64
-	err   error // of w
-}
-
-func (c *catOutput) Write(p []byte) (n int, err error) {
-	n, c.err = c.w.Write(p)
-	c.taken.Add(int64(n))
-	return n, c.err
 }

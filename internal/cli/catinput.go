@@ -32,7 +32,7 @@ type catSource interface {
 func (j *joint) newInput(ctx context.Context) (src catSource, done func()) {
 	wait, done := j.watchInput(ctx)
 	in := catInput{r: j.stdin, wait: wait, given: &j.m.out}
-	if v := vectored(j.stdin); v != nil {
+	if v := vectoredReader(j.stdin); v != nil {
 		return &catFile{in, v}, done
 	}
 	return &in, done

@@ -39,6 +39,11 @@ type vectorReader interface {
 	ReadVector(bufs [][]byte) (int, error)
 }
 
+// vectorWriter is a sink that a link's WriteTo writes several packets to at once.
+type vectorWriter interface {
+	WriteVector(bufs [][]byte) (int, error)
+}
+
 // listener takes connections.
 type listener interface {
 	// TryAccept does not wait: its error is syscall.EAGAIN if nobody is there, net.ErrClosed after Close.

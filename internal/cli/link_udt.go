@@ -106,5 +106,8 @@ func (o linkOptions) udt() *udt.Config {
 	return c
 }
 
-// vectored returns r as a vectorReader, nil if it cannot be one.
-func vectored(r io.Reader) vectorReader { return udt.Vectored(r) }
+// vectoredReader returns r as a vectorReader, nil if it cannot be one.
+func vectoredReader(r io.Reader) vectorReader { return udt.VectoredReader(r) }
+
+// vectoredWriter returns w as a vectorWriter, nil if it cannot be one.
+func vectoredWriter(w io.Writer) vectorWriter { return udt.VectoredWriter(w) }

@@ -145,10 +145,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 // readNow copies what is there. The copying itself is done without the lock.
 func (c *Conn) readNow(p []byte) (int, error) {
 	total := 0
+	var one [1]proto.View
 	for total < len(p) {
 		c.mu.Lock()
-		v, ok := c.p.Peek()
-		if !ok {
+		vs := c.p.Peek(one[:0], 1)
+		if len(vs) == 0 {
 			end := c.p.End()
 			c.mu.Unlock()
 			if total > 0 {
@@ -157,9 +158,9 @@ func (c *Conn) readNow(p []byte) (int, error) {
 			return 0, readError(end)
 		}
 		c.mu.Unlock()
-		total += v.Copy(p[total:])
+		total += vs[0].Copy(p[total:])
 		c.mu.Lock()
-		c.p.Consume(&v)
+		c.p.Consume(vs)
 		c.changed()
 		c.mu.Unlock()
 	}

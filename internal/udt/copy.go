@@ -15,6 +15,12 @@ type VectorReader interface {
 	ReadVector(bufs [][]byte) (n int, err error)
 }
 
+// A VectorWriter is a sink that takes several buffers in one call, as writev(2)
+// does. The rules are those of io.Writer.
+type VectorWriter interface {
+	WriteVector(bufs [][]byte) (n int, err error)
+}
+
 var (
 	_ io.ReaderFrom = (*Conn)(nil)
 	_ io.WriterTo   = (*Conn)(nil)
@@ -29,6 +35,9 @@ const (
 	gatherBelow, gatherBuffer = 16 << 10, 64 << 10
 	// maxEmptyReads is how often a source may give nothing and no error.
 	maxEmptyReads = 100
+	// maxChunks is how many chunks of packets are read or written at once: more
+	// than a pipe of 1 MiB has. Both ends of a pipe change places less often then.
+	maxChunks = 16
 )
 
 // ReadFrom implements io.ReaderFrom: it writes what r gives until its end. A
@@ -46,7 +55,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if err := c.writing.await(c.connected, c.closing); err != nil {
 		return 0, c.fail("write", err)
 	}
-	if v := Vectored(r); v != nil {
+	if v := VectoredReader(r); v != nil {
 		return c.readVectors(v)
 	}
 	buf := make([]byte, readFromBuffer)
@@ -55,14 +64,26 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 		func(n int) (int, error) { return c.Write(buf[:n]) })
 }
 
-// Vectored returns r as a VectorReader, which an *os.File is where the system
-// has readv(2); nil if it is none. One goroutine at a time may use it.
-func Vectored(r io.Reader) VectorReader {
+// VectoredReader returns r as a VectorReader, which an *os.File is where the
+// system has readv(2); nil if it is none. One goroutine at a time may use it.
+func VectoredReader(r io.Reader) VectorReader {
 	switch r := r.(type) {
 	case VectorReader:
 		return r
 	case *os.File:
-		return vectored(r)
+		return vectoredReader(r)
+	}
+	return nil
+}
+
+// VectoredWriter returns w as a VectorWriter, which an *os.File is where the
+// system has writev(2); nil if it is none. One goroutine at a time may use it.
+func VectoredWriter(w io.Writer) VectorWriter {
+	switch w := w.(type) {
+	case VectorWriter:
+		return w
+	case *os.File:
+		return vectoredWriter(w)
 	}
 	return nil
 }
@@ -105,11 +126,12 @@ func (c *Conn) readVectors(v VectorReader) (int64, error) {
 	var (
 		stage proto.Stage
 		bufs  [][]byte
+		ahead = 1 // chunks to ask for
 	)
 	return c.readFrom(
 		func() (int, error) {
 			c.mu.Lock()
-			most, ok := c.p.Aim(&stage)
+			most, ok := c.p.Aim(&stage, ahead)
 			end := c.p.End()
 			c.mu.Unlock()
 			if !ok {
@@ -118,22 +140,40 @@ func (c *Conn) readVectors(v VectorReader) (int64, error) {
 			bufs = stage.Vector(bufs[:0], most)
 			n, err := v.ReadVector(bufs)
 			stage.Filled(n)
+			switch { // a source that gives little takes little memory
+			case n == most:
+				ahead = min(2*ahead, maxChunks)
+			case n < most/4:
+				ahead = max(1, ahead/2)
+			}
 			return n, err
 		},
 		func(int) (int, error) { return c.write(load{stage: &stage}) })
 }
 
 // WriteTo implements io.WriterTo: it writes what comes to w until the peer has
-// closed, from where the packets lie where that is worth a write of its own.
+// closed, from where the packets lie where that is worth a write of its own. A
+// file or pipe (*os.File), and any VectorWriter, takes many of them at once.
 // Other readers wait meanwhile; the read deadline and Close end it when w
 // returns. The count is what w took: the rest can still be read. An error of w
 // is returned as it is, one of the connection is an *Error.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
-	return c.writeTo(gatherer{w: w, left: math.MaxInt64, most: maxWrite})
+	if v := VectoredWriter(w); v != nil {
+		return c.writeTo(&scatterer{w: v}, maxChunks)
+	}
+	return c.writeTo(&gatherer{w: w, left: math.MaxInt64, most: maxWrite}, 1)
 }
 
-// writeTo is WriteTo until the peer has closed or out has got enough.
-func (c *Conn) writeTo(out gatherer) (int64, error) {
+// A taker takes what it wants of Views, advances them by that, and returns how
+// many bytes it was.
+type taker interface {
+	take(vs []proto.View) (int, error)
+	full() bool // it wants no more
+}
+
+// writeTo is WriteTo until the peer has closed or out is full; it gets up to
+// chunks Views at a time.
+func (c *Conn) writeTo(out taker, chunks int) (int64, error) {
 	if err := c.carries(Stream); err != nil {
 		return 0, c.fail("read", err)
 	}
@@ -142,19 +182,20 @@ func (c *Conn) writeTo(out gatherer) (int64, error) {
 	}
 	defer c.reading.leave()
 	total := int64(0)
-	for out.left > 0 {
+	vs := make([]proto.View, 0, chunks)
+	for !out.full() {
 		if err := c.reading.check(c.closing); err != nil {
 			return total, c.fail("read", err)
 		}
 		c.mu.Lock()
-		v, ok := c.p.Peek()
+		vs = c.p.Peek(vs[:0], chunks)
 		end := c.p.End()
 		c.mu.Unlock()
-		if ok {
-			n, werr := out.write(&v)
+		if len(vs) > 0 {
+			n, werr := out.take(vs)
 			total += int64(n)
 			c.mu.Lock()
-			c.p.Consume(&v)
+			c.p.Consume(vs)
 			c.changed()
 			c.mu.Unlock()
 			if werr != nil {
@@ -176,12 +217,65 @@ func (c *Conn) writeTo(out gatherer) (int64, error) {
 	return total, nil
 }
 
-// A gatherer writes Views to w.
+// A scatterer writes Views to w, all that it is given in one call.
+type scatterer struct {
+	w    VectorWriter
+	bufs [][]byte
+}
+
+func (s *scatterer) full() bool { return false }
+
+func (s *scatterer) take(vs []proto.View) (int, error) {
+	s.bufs = s.bufs[:0]
+	want := 0
+	for _, v := range vs { // copies: what w takes is not known yet
+		for b := v.Next(maxWrite); b != nil; b = v.Next(maxWrite) {
+			s.bufs = append(s.bufs, b)
+			want += len(b)
+			v.Advance(len(b))
+		}
+	}
+	n, err := 0, error(nil)
+	if want > 0 { // not empty packets alone
+		n, err = s.w.WriteVector(s.bufs)
+	}
+	clear(s.bufs) // keeps nothing alive
+	if n < 0 || n > want {
+		return 0, errInvalidWrite
+	}
+	if err == nil && n < want {
+		err = io.ErrShortWrite
+	}
+	left := n
+	for i := range vs {
+		for b := vs[i].Next(left); b != nil && left > 0; b = vs[i].Next(left) {
+			vs[i].Advance(len(b))
+			left -= len(b)
+		}
+	}
+	return n, err
+}
+
+// A gatherer writes Views to w, short pieces of them together.
 type gatherer struct {
 	w    io.Writer
 	left int64 // bytes that w is to get
 	most int   // bytes of one write
 	buf  []byte
+}
+
+func (g *gatherer) full() bool { return g.left <= 0 }
+
+func (g *gatherer) take(vs []proto.View) (int, error) {
+	total := 0
+	for i := range vs {
+		n, err := g.write(&vs[i])
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // write hands v to w, as far as it is wanted, and advances it by what w took.

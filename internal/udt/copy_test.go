@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,6 +85,20 @@ func (s *sink) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
+// A vectorSink is a sink that takes several buffers at once.
+type vectorSink struct{ *sink }
+
+func (s vectorSink) WriteVector(bufs [][]byte) (int, error) {
+	return s.Write(bytes.Join(bufs, nil))
+}
+
+// eachSink runs a test with a plain sink and with one that takes vectors.
+func eachSink(t *testing.T, run func(t *testing.T, as func(*sink) io.Writer)) {
+	t.Helper()
+	t.Run("plain", func(t *testing.T) { run(t, func(s *sink) io.Writer { return s }) })
+	t.Run("vectors", func(t *testing.T) { run(t, func(s *sink) io.Writer { return vectorSink{s} }) })
+}
+
 func TestCopies(t *testing.T) {
 	const ms = time.Millisecond
 	for name, c := range map[string]simConfig{
@@ -119,7 +134,11 @@ func TestCopies(t *testing.T) {
 								if err := wantBytes(server, up[:1000]); err != nil {
 									return err
 								}
-								n, err := server.WriteTo(&got)
+								to := io.Writer(&got)
+								if seed == 1 {
+									to = vectorSink{&got}
+								}
+								n, err := server.WriteTo(to)
 								if err != nil || n != int64(got.Len()) {
 									return fmt.Errorf("gave %d of %d bytes, %w", n, got.Len(), err)
 								}
@@ -244,39 +263,50 @@ func TestReadFromAfterThePeerClosed(t *testing.T) {
 var errSink = errors.New("sink failed")
 
 func TestWriteToSinkFails(t *testing.T) {
-	for _, with := range []error{errSink, io.ErrShortWrite} {
-		connected(t, simConfig{}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
-			data := noise(1, 500_000)
-			out := sink{limit: 123_456}
-			if with != io.ErrShortWrite { //nolint:errorlint // it is the very value
-				out.err = with
-			}
-			meanwhile(t, func() error { return write(client, data) }, func() error {
-				n, err := server.WriteTo(&out)
-				if n != 123_456 || err != with { //nolint:errorlint // it is to be as it was
-					return fmt.Errorf("gave %d bytes, %w", n, err)
+	eachSink(t, func(t *testing.T, as func(*sink) io.Writer) {
+		for _, with := range []error{errSink, io.ErrShortWrite} {
+			connected(t, simConfig{}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
+				data := noise(1, 500_000)
+				out := sink{limit: 123_456}
+				if with != io.ErrShortWrite { //nolint:errorlint // it is the very value
+					out.err = with
 				}
-				// What the sink did not take is still there.
-				return wantBytes(server, data[n:])
+				meanwhile(t, func() error { return write(client, data) }, func() error {
+					n, err := server.WriteTo(as(&out))
+					if n != 123_456 || err != with { //nolint:errorlint // it is to be as it was
+						return fmt.Errorf("gave %d bytes, %w", n, err)
+					}
+					// What the sink did not take is still there.
+					return wantBytes(server, data[n:])
+				})
+				if !bytes.Equal(out.Bytes(), data[:123_456]) {
+					t.Error("other bytes")
+				}
 			})
-			if !bytes.Equal(out.Bytes(), data[:123_456]) {
-				t.Error("other bytes")
-			}
-		})
-	}
+		}
+	})
 }
 
 type liar struct{}
 
 func (liar) Write(p []byte) (int, error) { return len(p) + 1, nil }
 
+type vectorLiar struct {
+	liar
+	says int
+}
+
+func (l vectorLiar) WriteVector([][]byte) (int, error) { return l.says, nil }
+
 func TestWriteToEnds(t *testing.T) {
 	connected(t, simConfig{}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
 		if err := write(client, []byte("data")); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := server.WriteTo(liar{}); n != 0 || err == nil {
-			t.Errorf("a sink that takes more than it got: %d, %v", n, err)
+		for _, w := range []io.Writer{liar{}, vectorLiar{says: 5}, vectorLiar{says: -1}} {
+			if n, err := server.WriteTo(w); n != 0 || err == nil {
+				t.Errorf("a sink that takes more than it got, or less than nothing: %d, %v", n, err)
+			}
 		}
 		var got sink
 		copying := start(func() (int, error) { n, err := server.WriteTo(&got); return int(n), err })
@@ -299,23 +329,29 @@ func TestWriteToEnds(t *testing.T) {
 }
 
 // Small packets that came together are written together; full ones are not
-// gathered in a buffer first.
+// gathered in a buffer first. A sink for vectors gets all that is there at once.
 func TestWriteToGathers(t *testing.T) {
-	connected(t, simConfig{}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
-		for range 50 {
-			if err := write(client, make([]byte, 100)); err != nil {
-				t.Fatal(err)
+	eachSink(t, func(t *testing.T, as func(*sink) io.Writer) {
+		connected(t, simConfig{}, func(t *testing.T, _ *sim, client, server *udt.Conn) {
+			for range 50 {
+				if err := write(client, make([]byte, 100)); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(20 * time.Millisecond) // it leaves in a packet of its own
 			}
-			<-time.After(20 * time.Millisecond) // it leaves in a packet of its own
-		}
-		full := start(func() (int, error) { return client.Write(make([]byte, 64<<10)) })
-		<-time.After(time.Second)
-		var got sink
-		meanwhile(t, client.Close, func() error { _, err := server.WriteTo(&got); return err })
-		<-full
-		if st := client.Stats(false); got.Len() != 5000+64<<10 || st.PktSentTotal < 90 || got.writes > 4 {
-			t.Errorf("%d bytes of %d packets came in %d writes", got.Len(), st.PktSentTotal, got.writes)
-		}
+			full := start(func() (int, error) { return client.Write(make([]byte, 64<<10)) })
+			<-time.After(time.Second)
+			var got sink
+			meanwhile(t, client.Close, func() error { _, err := server.WriteTo(as(&got)); return err })
+			<-full
+			most := 4
+			if _, vectors := as(&got).(udt.VectorWriter); vectors {
+				most = 1
+			}
+			if st := client.Stats(false); got.Len() != 5000+64<<10 || st.PktSentTotal < 90 || got.writes > most {
+				t.Errorf("%d bytes of %d packets came in %d writes", got.Len(), st.PktSentTotal, got.writes)
+			}
+		})
 	})
 }
 
@@ -340,6 +376,10 @@ func TestCopyFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		taken, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		meanwhile(t,
 			func() error { return errors.Join(scribble(feed, data, 1), feed.Close()) },
 			func() error {
@@ -359,7 +399,8 @@ func TestCopyFiles(t *testing.T) {
 				}
 				return client.Close()
 			},
-			func() error { _, err := server.WriteTo(got); return err },
+			func() error { _, err := server.WriteTo(out); return errors.Join(err, out.Close()) },
+			func() error { _, err := io.Copy(got, struct{ io.Reader }{taken}); return err },
 		)
 		b, err := os.ReadFile(got.Name())
 		if err != nil || !bytes.Equal(b, bytes.Repeat(data, 3)) {
@@ -373,7 +414,23 @@ func TestCopyFiles(t *testing.T) {
 		if _, err := client.ReadFrom(in); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the pipe's deadline: %v", err)
 		}
-		for _, f := range []*os.File{file, in, got} {
+		if err := write(peer, []byte("left")); err != nil {
+			t.Fatal(err)
+		}
+		reader, gone, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := gone.SetWriteDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := client.WriteTo(gone); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the pipe's deadline: %d bytes, %v", n, err)
+		}
+		if n, err := client.WriteTo(brokenPipe(t)); n != 0 || !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("a pipe without a reader: %d bytes, %v", n, err)
+		}
+		for _, f := range []*os.File{file, in, got, taken, reader, gone} {
 			if err := f.Close(); err != nil {
 				t.Error(err)
 			}
@@ -385,10 +442,30 @@ func TestCopyFiles(t *testing.T) {
 		if _, err := client.ReadFrom(got); !errors.As(err, &pe) {
 			t.Errorf("a closed file: %v", err)
 		}
+		if n, err := client.WriteTo(got); n != 0 || !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("a closed file: %d bytes, %v", n, err)
+		}
+		if err := wantBytes(client, []byte("left")); err != nil {
+			t.Error(err)
+		}
 		client.Abort()
 		peer.Abort()
 		server.Close()
 	}
+}
+
+// brokenPipe is a pipe whose reader has gone.
+func brokenPipe(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 // Neither way allocates per packet.

@@ -61,7 +61,7 @@ func (c *Conn) ReceiveFile(f *os.File, offset, size int64, block int) (int64, er
 		block = maxWrite
 	}
 	w := &sink{w: io.NewOffsetWriter(f, offset)}
-	n, err := c.writeTo(gatherer{w: w, left: size, most: block})
+	n, err := c.writeTo(&gatherer{w: w, left: size, most: block}, 1)
 	var mine *Error
 	switch {
 	case w.err != nil:

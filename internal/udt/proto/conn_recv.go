@@ -157,13 +157,15 @@ func (c *Conn) readable() bool {
 	return c.rcv.read < c.rcv.next && !c.messages() || !c.assembler.queue.empty()
 }
 
-// Peek returns a View of data in order; ok is false if there is none.
-// Between Peek and Consume the View may be read without holding any lock.
-func (c *Conn) Peek() (v View, ok bool) { return c.rcv.peek() }
+// Peek appends to vs Views of data in order, each of what lies in a chunk of
+// the buffer, at most n; none if there is no data. Between Peek and Consume the
+// Views may be read without holding any lock.
+func (c *Conn) Peek(vs []View, n int) []View { return c.rcv.peek(vs, n) }
 
-// Consume frees what was taken of v.
-func (c *Conn) Consume(v *View) {
-	c.rcv.consume(v)
+// Consume frees what was taken of vs, which Peek gave: of all but the last that
+// something was taken of, everything.
+func (c *Conn) Consume(vs []View) {
+	c.rcv.consume(vs)
 	c.offerWindow()
 }
 
@@ -171,13 +173,14 @@ func (c *Conn) Consume(v *View) {
 // and End why if there will be none.
 func (c *Conn) Read(p []byte) int {
 	total := 0
+	var one [1]View
 	for total < len(p) {
-		v, ok := c.Peek()
-		if !ok {
+		vs := c.Peek(one[:0], 1)
+		if len(vs) == 0 {
 			break
 		}
-		total += v.Copy(p[total:])
-		c.Consume(&v)
+		total += vs[0].Copy(p[total:])
+		c.Consume(vs)
 	}
 	return total
 }

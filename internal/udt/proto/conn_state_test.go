@@ -16,7 +16,7 @@ func TestReady(t *testing.T) {
 	if _, ok := s.c.Reserve(); ok {
 		t.Error("data is taken before the connection stands")
 	}
-	if _, ok := s.c.Aim(&Stage{}); ok {
+	if _, ok := s.c.Aim(&Stage{}, 1); ok {
 		t.Error("data is aimed before the connection stands")
 	}
 	s.handshake(testChallenge(cfg))

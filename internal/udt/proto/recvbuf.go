@@ -182,15 +182,15 @@ type View struct {
 	taken  int // whole packets taken
 }
 
-// peek returns a View of what can be read, in one chunk. ok is false if there
-// is nothing.
-func (b *recvBuffer) peek() (v View, ok bool) {
-	if b.read == b.next {
-		return View{}, false
+// peek appends to vs Views of what can be read, one for each chunk, at most n.
+func (b *recvBuffer) peek(vs []View, n int) []View {
+	for i, offset := b.read, b.offset; i < b.next && n > 0; n-- {
+		v := b.view(i, b.next)
+		i += packetIndex(v.end - v.slot)
+		v.offset, offset = offset, 0
+		vs = append(vs, v)
 	}
-	v = b.view(b.read, b.next)
-	v.offset = b.offset
-	return v, true
+	return vs
 }
 
 // view returns a View of the packets from i on, at most up to end, in one chunk.
@@ -240,10 +240,16 @@ func (v *View) Copy(p []byte) int {
 	return total
 }
 
-// consume frees what v has taken.
-func (b *recvBuffer) consume(v *View) {
-	b.release(b.read + packetIndex(v.taken))
-	b.offset = v.offset
+// consume frees what vs, the first of what can be read, have taken.
+func (b *recvBuffer) consume(vs []View) {
+	for i := range vs {
+		v := &vs[i]
+		b.release(b.read + packetIndex(v.taken))
+		b.offset = v.offset
+		if v.slot < v.end {
+			break
+		}
+	}
 }
 
 // release frees the packets before to.

@@ -64,12 +64,16 @@ func TestRecvBufferModel(t *testing.T) {
 					next++
 				}
 			case 0, 1:
-				if v, ok := b.peek(); ok {
-					for r.IntN(10) > 0 {
+				if vs := b.peek(nil, 1+r.IntN(4)); len(vs) > 0 {
+					for i := 0; i < len(vs) && r.IntN(10) > 0; {
 						p := scratch[:r.IntN(2*b.stride)]
-						got = append(got, p[:v.Copy(p)]...)
+						n := vs[i].Copy(p)
+						got = append(got, p[:n]...)
+						if n < len(p) { // all of it is taken
+							i++
+						}
 					}
-					b.consume(&v)
+					b.consume(vs)
 					if n := len(packets[b.read]); b.offset > 0 && b.offset >= n {
 						t.Fatalf("seed %d: at byte %d of packet %d, which has %d", seed, b.offset, b.read, n)
 					}
@@ -139,12 +143,11 @@ func TestRecvBufferEmptyPacket(t *testing.T) {
 	var p [8]byte
 	total := 0
 	for range 3 {
-		v, ok := b.peek()
-		if !ok {
-			break
+		vs := b.peek(nil, 2)
+		for i := range vs {
+			total += vs[i].Copy(p[total:])
 		}
-		total += v.Copy(p[total:])
-		b.consume(&v)
+		b.consume(vs)
 	}
 	if total != 1 || b.read != b.next {
 		t.Errorf("read %d bytes, %d packets of %d", total, b.read, b.next)
@@ -215,12 +218,12 @@ func TestRecvBufferMemory(t *testing.T) {
 	}
 	var p [100_000]byte
 	for {
-		v, ok := b.peek()
-		if !ok {
+		vs := b.peek(nil, 1)
+		if len(vs) == 0 {
 			break
 		}
-		v.Copy(p[:])
-		b.consume(&v)
+		vs[0].Copy(p[:])
+		b.consume(vs)
 	}
 	if n := 8000 / b.slots; len(b.spare.free) != n {
 		t.Errorf("%d chunks spare, want %d", len(b.spare.free), n)
@@ -235,7 +238,7 @@ func TestRecvBufferMemory(t *testing.T) {
 		t.Error("trim took a packet that waits for the one before")
 	}
 	b.store(8000, payload)
-	if v, _ := b.peek(); v.Copy(p[:]) != 2*b.stride {
+	if vs := b.peek(nil, 1); vs[0].Copy(p[:]) != 2*b.stride {
 		t.Error("packets stored after trim can't be read")
 	}
 }

@@ -180,7 +180,7 @@ func (m *sendModel) write() {
 // returns what the stage had and how much of that was taken.
 func (m *sendModel) take() (p []byte, n int) {
 	if m.stage.Len() == 0 {
-		most := m.b.aim(&m.stage)
+		most := m.b.aim(&m.stage, 1+m.r.IntN(3))
 		if m.r.IntN(2) == 0 {
 			most = 1 + m.r.IntN(most)
 		}
