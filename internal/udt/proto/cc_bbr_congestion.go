@@ -111,6 +111,10 @@ func (k *bbrTick) update(s *PathState, length time.Duration) {
 	k.rate, k.rtt = float64(s.Delivered-k.delivered)/took.Seconds(), k.least
 	// Packets sent before a silence had to wait for its end, not in a queue.
 	k.over = !k.limited && s.Now.Add(-r.RTT) >= k.silence
+	k.restart(s)
+}
+
+func (k *bbrTick) restart(s *PathState) {
 	k.start, k.delivered, k.least, k.limited = s.Now, s.Delivered, 0, false
 }
 

@@ -1,6 +1,10 @@
 package proto
 
-import "testing"
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
 
 // Loss that does not come with a queue is the path's own; with one, what is
 // beyond it is congestion.
@@ -89,5 +93,33 @@ func TestBBRRival(t *testing.T) {
 	d.trip(6000, drillRTT, 0)
 	if d.b.model.rivalled(d.s.Now) {
 		t.Error("the rival stays without a queue")
+	}
+}
+
+// Scattered round trips tell how far they are scattered, a queue's nothing.
+func TestTurns(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var t1 rttTurns
+	mean := time.Duration(0)
+	for i := range 3000 {
+		t1.add(30*ms + time.Duration(rng.Int64N(int64(20*ms))))
+		if i >= 1000 {
+			mean += t1.spread() / 2000
+		}
+	}
+	if mean < 17*ms || mean > 23*ms {
+		t.Errorf("a range of 20 ms is measured as %v", mean)
+	}
+	for k := range 40 { // a queue that grows and shrinks
+		for i := range 10 {
+			n := i
+			if k%2 == 1 {
+				n = 9 - i
+			}
+			t1.add(30*ms + time.Duration(n)*5*ms)
+		}
+	}
+	if got := t1.spread(); got > ms {
+		t.Errorf("a queue is taken for a scatter of %v", got)
 	}
 }

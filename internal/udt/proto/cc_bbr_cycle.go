@@ -12,6 +12,7 @@ type bbrCycle struct {
 	// noQueue is a round trip that may still be without the queue of Up.
 	noQueue time.Duration
 	found   float64 // bandwidth that Up has to exceed to go on
+	shown   Instant // when what Up sends began to be reported
 	wait    int     // round trips from the begin of Down to the next probe
 	began   Instant // of Down
 	count   int     // round trips since
@@ -107,12 +108,18 @@ func (b *BBR) congested(s *PathState) bool {
 func (b *BBR) updateUp(s *PathState) {
 	m, c := &b.model, &b.cycle
 	bw := m.maxBW()
+	if b.rounds == 1 {
+		c.shown = s.Now
+		if m.span() > m.minRTT() {
+			m.tick.restart(s) // with nothing from before
+		}
+	}
 	switch {
 	case c.gain > 1 && bw >= c.found*(1+(c.gain-1)/2) && !(m.rivalled(s.Now) && bw > m.capacity*rivalShare):
 		c.found, c.full = bw, false
 		c.gain = min(maxUpGain, 2*c.gain-1)
 		b.rounds = 0
-	case b.rounds >= 2:
+	case b.rounds >= 2 && s.Now.Sub(c.shown) >= m.span():
 		b.probe.probed(false, m.queued())
 		b.startDown(s)
 		if m.unqueued(m.recent.rtt) {

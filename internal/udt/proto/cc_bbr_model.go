@@ -21,12 +21,13 @@ type bbrModel struct {
 	sending  float64 // pacing rate, packets/s
 	turned   Instant // when the bandwidth's filter last turned
 
-	jitter     time.Duration // mean deviation of the round trip, as far as it is not a queue's
+	jitter     time.Duration // by how much round trips deviate, as far as it is not a queue that makes them
 	unreported float64       // most packets that arrive before a light ACK says so
 
 	extra  ackedExtra
 	tick   bbrTick
 	recent recentRTT
+	turns  rttTurns
 	rival  bbrRival
 }
 
@@ -50,6 +51,10 @@ func (r *bbrRound) share() float64 {
 const (
 	// minTick is the least time to measure a rate over: an interval of ACKs.
 	minTick = syn
+	// jitterTicks is how many times the scatter of round trips a rate is measured
+	// over: both ends of the time are off by up to as much, and of many samples the
+	// greatest would count.
+	jitterTicks = 12
 	// maxCapacity is how many times the bandwidth the reported capacity is
 	// believed to be.
 	maxCapacity = 4
@@ -70,7 +75,7 @@ func (m *bbrModel) init(s *PathState) {
 // update takes in what an ACK or a NAK tells.
 func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	m.newRound, m.tick.over = false, false
-	m.jitter = min(s.RTTVar, m.minRTT()/8)
+	m.jitter = min(max(min(s.RTTVar, m.minRTT()/8), m.turns.spread()), m.minRTT())
 	r := &s.Sample
 	if r.Interval <= 0 {
 		return
@@ -86,25 +91,30 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 		m.rtt.add(r.RTT)
 		m.round.rtt = lesser(m.round.rtt, r.RTT)
 		m.recent.add(s.Now, r.RTT)
+		m.turns.add(r.RTT)
 	} else {
 		m.recent.add(s.Now, s.RTT) // what the receiver makes of its ACKs is better than nothing
 	}
 	m.round.limited = m.round.limited || r.Limited
 	rate := r.Rate()
 	m.round.bw = max(m.round.bw, rate)
-	m.tick.update(s, m.minRTT())
+	span := m.span()
+	m.tick.update(s, max(m.minRTT(), span))
 	m.watchRival(s.Now)
 	switch {
-	case phase == phaseStartup || r.Interval >= minTick:
+	case phase == phaseStartup || r.Interval >= span:
 		m.bw[0] = max(m.bw[0], rate)
 	case m.tick.over:
-		// On a short path a sample is a single batch; the most of many tells
-		// more of scheduling than of the path.
+		// On a short path a sample is a single batch, and jitter is most of
+		// its time; the most of many tells more of either than of the path.
 		m.bw[0] = max(m.bw[0], m.tick.rate)
 	}
 	m.capacity = max(m.capacity, m.maxBW(), min(s.Capacity, maxCapacity*m.maxBW()))
 	m.extra.add(s, m.bandwidth(), m.inflight(1)+m.burst()+m.unreported, m.newRound)
 }
+
+// span is the least time to measure a rate over.
+func (m *bbrModel) span() time.Duration { return max(minTick, jitterTicks*m.turns.spread()) }
 
 // endRound completes a round trip.
 func (m *bbrModel) endRound(s *PathState, phase bbrPhase) {
@@ -163,6 +173,34 @@ func (m *bbrModel) bounded(window float64, phase bbrPhase) float64 {
 	}
 	return min(window, hi+m.slack())
 }
+
+// rttTurns measures how far round trips are scattered, by those that are longer,
+// or shorter, than both of their neighbours: a queue that grows or shrinks makes
+// none, however fast.
+type rttTurns struct {
+	latest time.Duration // 0: none
+	step   time.Duration // to there from the one before
+	mean   time.Duration // of how far a turn is from the nearer neighbour; 0 for what is none
+}
+
+// turnsGain is the weight of the latest round trip.
+const turnsGain = 16
+
+func (t *rttTurns) add(rtt time.Duration) {
+	if t.latest > 0 {
+		step, turn := rtt-t.latest, time.Duration(0)
+		if (step > 0) != (t.step > 0) {
+			turn = min(step.Abs(), t.step.Abs())
+		}
+		t.mean += (turn - t.mean) / turnsGain
+		t.step = step
+	}
+	t.latest = rtt
+}
+
+// spread is the range of round trips, were they scattered evenly: two of three
+// are turns then, and a quarter of the range from the nearer neighbour.
+func (t *rttTurns) spread() time.Duration { return 6 * t.mean }
 
 // lesser is the lesser of two round trips, of which a may be unknown: 0.
 func lesser(a, b time.Duration) time.Duration {
