@@ -96,7 +96,7 @@ func (n *Native) increase(s *PathState) float64 {
 	)
 	capacity := s.Capacity
 	if s.Latest.Unresolved {
-		capacity = max(capacity, unresolvedRate)
+		capacity = max(capacity, unresolvedRate(s.PacketSize))
 	}
 	spare := capacity - 1e9/n.period
 	if n.period > n.lastDecPeriod {

@@ -182,8 +182,8 @@ func TestNativeIncreaseUnresolved(t *testing.T) {
 	n.s.Capacity, n.s.Latest.Unresolved = 10_000, true
 	n.lastDecPeriod = n.period * 0.99
 	n.ack(10)
-	if got := (n.Rate() - 10_000) / 100; math.Abs(got-1) > 1e-6 {
-		t.Errorf("%v packets below the rate of the last decrease, want 1", got)
+	if got := (n.Rate() - 10_000) / 100; math.Abs(got-10) > 1e-6 {
+		t.Errorf("%v packets below the rate of the last decrease, want 10", got)
 	}
 }
 

@@ -135,7 +135,7 @@ func TestTrapD3CapacityOfBatches(t *testing.T) {
 		s.pass(ms)
 	}
 	full, _, _ := s.acks()
-	if a := full[len(full)-1]; a.ArrivalRate < 31_000 || a.ArrivalRate > 33_000 || a.Capacity != unresolvedRate {
+	if a := full[len(full)-1]; a.ArrivalRate < 31_000 || a.ArrivalRate > 33_000 || a.Capacity != 800_000 {
 		t.Errorf("ACK %+v, packets came at 32000/s", a)
 	}
 }

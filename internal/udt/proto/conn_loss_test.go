@@ -428,8 +428,8 @@ func TestUnresolvedCapacity(t *testing.T) {
 		s := newConnectedScript(t, testConfig(1))
 		s.c.extended = extended
 		s.write(16)
-		s.control(TypeACK, 1, s.word(4), 20_000, 1000, 8192, 8000, unresolvedRate)
-		want := Rates{Arrival: 8000, Capacity: unresolvedRate, Count: 1}
+		s.control(TypeACK, 1, s.word(4), 20_000, 1000, 8192, 8000, 800_000)
+		want := Rates{Arrival: 8000, Capacity: 800_000, Count: 1}
 		if extended {
 			want = Rates{Arrival: 8000, Capacity: 8000, Unresolved: true, Count: 1}
 		}
