@@ -10,8 +10,12 @@ const (
 	// sign of life. Bounds of the time it has for that.
 	byePatience    = 20 * time.Millisecond
 	maxByePatience = time.Second
-	byeProbes      = 2
-	maxByeSigns    = 4
+	// lateACK is the least of that time while a libudt receiver may have got all we
+	// sent: it gives data to its program before it sends the ACK, so that the
+	// program's shutdown may come first, by as long as its threads need.
+	lateACK     = 500 * time.Millisecond
+	byeProbes   = 2
+	maxByeSigns = 4
 	// readerGrace is how long a libudt receiver of messages has to read what it
 	// acknowledged: a shutdown that comes while its recvmsg is taking a message
 	// makes it fail, and the message is lost.
@@ -231,7 +235,11 @@ func (c *Conn) askForLife(now Instant) {
 		// is under way its queues delay the question too, more than we knew.
 		spread = min(spread, c.ackRTT.spread())
 	}
-	wait := min(max(byePatience, spread), maxByePatience) / byeProbes
+	least := byePatience
+	if !c.extended && c.state == StateDraining {
+		least = lateACK
+	}
+	wait := min(max(least, spread), maxByePatience) / byeProbes
 	c.timers.set(timerBye, now.Add(wait))
 }
 

@@ -184,6 +184,26 @@ func TestShutdownWhileDraining(t *testing.T) {
 	}
 }
 
+// Libudt's receive thread wakes the program before it sends the ACK, and the
+// program's shutdown may come long before that where there is much else to do.
+func TestShutdownBeforeTheLastACK(t *testing.T) {
+	s := newConnectedScript(t, testConfig(1))
+	s.c.rtt.adopt(1000, 500)
+	s.write(3)
+	s.c.Close(s.now, time.Minute)
+	s.step()
+	s.control(TypeShutdown, 0, 0)
+	s.pass(400 * ms)
+	if s.c.End() != EndNone {
+		t.Fatalf("end %d before the last ACK", s.c.End())
+	}
+	s.control(TypeACK, 1, s.word(3), 1000, 500, 8192)
+	s.wait(time.Second)
+	if s.c.End() != EndLocal || !s.c.Ready().Closed {
+		t.Errorf("end %d, closed %v: all has arrived", s.c.End(), s.c.Ready().Closed)
+	}
+}
+
 // Forged shutdowns do not end a live transfer, in either direction, on a good
 // link or a bad one.
 func TestForgedShutdownsInTransfer(t *testing.T) {
