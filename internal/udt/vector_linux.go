@@ -166,16 +166,14 @@ func (f *vectorOutput) WriteVector(bufs [][]byte) (int, error) {
 	for f.set(bufs) {
 		err := f.raw.Write(f.call)
 		f.forget()
+		n := int(f.done)
 		if err != nil || f.errno != 0 {
-			n, err := f.file.Write(bufs[0]) // has the proper error, or knows better
-			if total += n; err != nil {
-				return total, err
-			}
-			bufs = behind(bufs, n)
-			continue
+			n, err = f.file.Write(bufs[0]) // has the proper error, or knows better
 		}
-		total += int(f.done)
-		bufs = behind(bufs, int(f.done))
+		if total += n; err != nil {
+			return total, err
+		}
+		bufs = behind(bufs, n)
 	}
 	return total, nil
 }

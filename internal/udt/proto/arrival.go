@@ -124,6 +124,11 @@ type linkCapacity struct {
 // by a ninth of it.
 func unresolvedRate(packetSize int) float64 { return 9.6e9 / 8 / float64(packetSize) }
 
+// unresolvedWord is that as a word of an ACK, never less than what arrives.
+func unresolvedWord(packetSize int, arrival int32) int32 {
+	return max(rateWord(unresolvedRate(packetSize)), arrival)
+}
+
 // packet notes a new packet that arrived in the given batch. Pairs that came
 // at one moment say nothing of the time between them.
 func (l *linkCapacity) packet(now Instant, s Seq, batch int64) {

@@ -150,7 +150,7 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 			// Where there are no pairs what has arrived is the best lower bound.
 			a.Capacity = max(a.Capacity, a.ArrivalRate)
 			if c.capacity.unresolved() {
-				a.Capacity = max(rateWord(unresolvedRate(c.mss)), a.ArrivalRate)
+				a.Capacity = unresolvedWord(c.mss, a.ArrivalRate)
 			}
 		}
 		if c.missed(now) {

@@ -151,7 +151,7 @@ func (c *Conn) learn(a ACK, i packetIndex) {
 		if a.ArrivalRate != placeholderRate {
 			smooth(&c.path.ArrivalRate, a.ArrivalRate)
 		}
-		unresolved := c.extended && a.Capacity == max(rateWord(unresolvedRate(c.mss)), a.ArrivalRate)
+		unresolved := c.extended && a.Capacity == unresolvedWord(c.mss, a.ArrivalRate)
 		if unresolved {
 			a.Capacity = a.ArrivalRate // that is what is known
 		}
