@@ -1,7 +1,6 @@
 package proto
 
 import (
-	"math/bits"
 	"slices"
 	"time"
 )
@@ -112,16 +111,19 @@ type linkCapacity struct {
 	at    Instant // its arrival
 	batch int64   // the batch it came in
 	win   sampleWindow
-	pairs int    // seen so far, up to probeWindow
-	fused uint64 // of the last ones, a bit for each: both packets came at one moment
+	pairs float64 // seen lately
+	torn  float64 // of these, how many did not come at one moment
 }
 
-// unresolvedRate is what is reported as capacity, in packets/s of the given size,
-// where most pairs come at one moment: 9.6 Gbit/s. A libudt receiver reads packets
-// one by one and measures a few microseconds of its own between them then. With
-// anything near the arrival rate libudt's senders would find no room to grow. With
-// this they grow as on a link of 10 Gbit/s, and no slower after a loss, when they go
-// by a ninth of it.
+// pairMemory is how many pairs count as lately.
+const pairMemory = 256
+
+// unresolvedRate is what a libudt sender is told as capacity, in packets/s of the
+// given size, where most pairs come at one moment: 9.6 Gbit/s. A libudt receiver
+// reads packets one by one and measures a few microseconds of its own between them
+// then. With anything near the arrival rate its senders would find no room to grow.
+// With this they grow as on a link of 10 Gbit/s, and no slower after a loss, when
+// they go by a ninth of it.
 func unresolvedRate(packetSize int) float64 { return 9.6e9 / 8 / float64(packetSize) }
 
 // unresolvedWord is that as a word of an ACK, never less than what arrives.
@@ -129,30 +131,35 @@ func unresolvedWord(packetSize int, arrival int32) int32 {
 	return max(rateWord(unresolvedRate(packetSize)), arrival)
 }
 
-// packet notes a new packet that arrived in the given batch. Pairs that came
-// at one moment say nothing of the time between them.
+// packet notes a new packet that arrived in the given batch. A pair that came
+// at one moment tells no time, but takes part in the mean.
 func (l *linkCapacity) packet(now Instant, s Seq, batch int64) {
 	switch {
 	case s%probeSpacing == 0:
 		l.open, l.pair, l.at, l.batch = true, s, now, batch
 	case l.open && s == l.pair.Add(1):
 		l.open = false
-		l.pairs = min(l.pairs+1, probeWindow)
-		l.fused <<= 1
+		l.pairs += 1 - l.pairs/pairMemory
+		l.torn -= l.torn / pairMemory
 		if batch != l.batch && now > l.at {
+			l.torn++
 			l.win.add(float64(now-l.at), 1, probeWindow)
-		} else {
-			l.fused |= 1
 		}
 	}
 }
 
-// rate returns packets/s, 0 if unknown.
-func (l *linkCapacity) rate() float64 { return l.win.rate() }
+// rate returns packets/s, 0 if unknown. Where packets are handed on in batches a
+// pair is torn apart the more seldom the closer it is, but always by the time
+// between two batches; so the mean over all pairs is the time between its packets.
+func (l *linkCapacity) rate() float64 {
+	return l.win.rate() * (l.pairs + fewTorn) / (l.torn + fewTorn)
+}
 
-// unresolved tells whether most pairs came at one moment. Those that did not
-// were torn apart on the way, and tell a capacity that is too low.
-func (l *linkCapacity) unresolved() bool { return 2*bits.OnesCount64(l.fused) > l.pairs }
+// fewTorn keeps luck with a few pairs from telling far too much.
+const fewTorn = 2
+
+// unresolved tells whether most pairs came at one moment: the rate is a guess then.
+func (l *linkCapacity) unresolved() bool { return 2*l.torn < l.pairs }
 
 // A sampleWindow keeps the latest intervals per packet, in nanoseconds, with
 // how many packets each stands for.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // arrive feeds an estimator n packets that come every interval ns (with some
@@ -164,8 +165,8 @@ func TestLinkCapacity(t *testing.T) {
 	}
 }
 
-// Of a pair in one batch nobody knows the time between its packets; libudt
-// divides by zero there.
+// Of pairs that all came in one batch, or at one moment, nobody knows the time
+// between their packets; libudt divides by zero there.
 func TestLinkCapacitySkipsPairsInOneBatch(t *testing.T) {
 	var l linkCapacity
 	for i := range 16 * 100 {
@@ -185,13 +186,50 @@ func TestLinkCapacitySkipsPairsInOneBatch(t *testing.T) {
 	}
 }
 
-// Where most pairs come at one moment the others were torn apart, and what they
-// tell is no capacity.
+// A receiver that takes what has come from time to time tears few pairs apart,
+// and those by too much; how few of them tells the capacity.
+func TestLinkCapacityOfBatches(t *testing.T) {
+	const gap = 120_000 // ns, of 1500 bytes at 100 Mbit/s
+	for _, grain := range []Instant{200_000, 300_000, 1_000_000} {
+		var l linkCapacity
+		for i := range Instant(2000) {
+			at := i * 1_234_567
+			for k := range Instant(2) {
+				taken := (at + k*gap + grain - 1) / grain * grain
+				l.packet(taken, Seq(16*i+k), int64(taken))
+			}
+		}
+		if got := l.rate(); math.Abs(got*gap/1e9-1) > 0.15 {
+			t.Errorf("taken every %v: %.0f packets/s", time.Duration(grain), got)
+		}
+		if got, want := l.unresolved(), grain > 2*gap; got != want {
+			t.Errorf("taken every %v: unresolved %v", time.Duration(grain), got)
+		}
+	}
+}
+
+// A chance pair that was torn apart among a few is not believed.
+func TestLinkCapacityOfFewPairs(t *testing.T) {
+	var l linkCapacity
+	for i := range Instant(64) {
+		l.packet(i*Instant(ms), Seq(16*i), int64(i))
+		if i == 32 {
+			l.packet(i*Instant(ms)+200_000, Seq(16*i+1), -1)
+		} else {
+			l.packet(i*Instant(ms), Seq(16*i+1), int64(i))
+		}
+	}
+	if got := l.rate(); got > 64*5000/2 {
+		t.Errorf("%.0f packets/s by one pair of 64, 5000/s apart", got)
+	}
+}
+
+// Where most pairs come at one moment the rate is a guess.
 func TestLinkCapacityUnresolved(t *testing.T) {
 	for _, test := range []struct {
 		torn int // of eight pairs
 		want bool
-	}{{8, false}, {4, false}, {3, true}, {0, true}} {
+	}{{8, false}, {5, false}, {3, true}, {0, true}} {
 		var l linkCapacity
 		if l.unresolved() {
 			t.Error("unresolved without a pair")

@@ -54,8 +54,8 @@ type PathState struct {
 type Rates struct {
 	Arrival  float64 // how fast packets arrive
 	Capacity float64 // how fast a pair of them got through: the bottleneck's speed
-	// Unresolved says that pairs came faster than the receiver can tell:
-	// Capacity is the arrival rate then, which is less.
+	// Unresolved says that most pairs came faster than the receiver can tell:
+	// Capacity is a guess then.
 	Unresolved bool
 	Count      int // how many reports there were
 }

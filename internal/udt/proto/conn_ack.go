@@ -149,7 +149,11 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 		if c.arrival.known {
 			// Where there are no pairs what has arrived is the best lower bound.
 			a.Capacity = max(a.Capacity, a.ArrivalRate)
-			if c.capacity.unresolved() {
+			switch {
+			case !c.capacity.unresolved():
+			case c.extended:
+				a.Capacity = -a.Capacity
+			default:
 				a.Capacity = unresolvedWord(c.mss, a.ArrivalRate)
 			}
 		}

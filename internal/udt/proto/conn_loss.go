@@ -1,6 +1,9 @@
 package proto
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // This file is the sender's side of reliability: what ACKs and NAKs tell, and
 // what is done when they tell nothing.
@@ -151,9 +154,9 @@ func (c *Conn) learn(a ACK, i packetIndex) {
 		if a.ArrivalRate != placeholderRate {
 			smooth(&c.path.ArrivalRate, a.ArrivalRate)
 		}
-		unresolved := c.extended && a.Capacity == unresolvedWord(c.mss, a.ArrivalRate)
+		unresolved := c.extended && a.Capacity < 0
 		if unresolved {
-			a.Capacity = a.ArrivalRate // that is what is known
+			a.Capacity = -max(a.Capacity, -math.MaxInt32)
 		}
 		smooth(&c.path.Capacity, a.Capacity)
 		c.path.Latest = Rates{

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -422,19 +423,24 @@ func TestTrapD11RateWords(t *testing.T) {
 	}
 }
 
-// That pairs were too fast is no capacity; only ends of ours say so.
+// A negative capacity is a guess, from an end of ours; from others it is no report.
 func TestUnresolvedCapacity(t *testing.T) {
-	for _, extended := range []bool{true, false} {
+	for _, test := range []struct {
+		extended bool
+		word     uint32
+		want     Rates
+	}{
+		{true, -9000 & (1<<32 - 1), Rates{Arrival: 8000, Capacity: 9000, Unresolved: true, Count: 1}},
+		{true, 1 << 31, Rates{Arrival: 8000, Capacity: math.MaxInt32, Unresolved: true, Count: 1}},
+		{true, 9000, Rates{Arrival: 8000, Capacity: 9000, Count: 1}},
+		{false, 1 << 31, Rates{Arrival: 8000, Count: 1}},
+	} {
 		s := newConnectedScript(t, testConfig(1))
-		s.c.extended = extended
+		s.c.extended = test.extended
 		s.write(16)
-		s.control(TypeACK, 1, s.word(4), 20_000, 1000, 8192, 8000, 800_000)
-		want := Rates{Arrival: 8000, Capacity: 800_000, Count: 1}
-		if extended {
-			want = Rates{Arrival: 8000, Capacity: 8000, Unresolved: true, Count: 1}
-		}
-		if s.c.path.Latest != want || s.c.path.Capacity != want.Capacity {
-			t.Errorf("extended %v: %+v, capacity %v", extended, s.c.path.Latest, s.c.path.Capacity)
+		s.control(TypeACK, 1, s.word(4), 20_000, 1000, 8192, 8000, test.word)
+		if s.c.path.Latest != test.want || s.c.path.Capacity != test.want.Capacity {
+			t.Errorf("extended %v, %#x: %+v, capacity %v", test.extended, test.word, s.c.path.Latest, s.c.path.Capacity)
 		}
 	}
 }
