@@ -163,7 +163,7 @@ func (b *BBR) setWindow(s *PathState) {
 		default:
 			b.cwnd = m.inflight(1) + m.room(s.Now) + m.slack()
 		}
-		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, b.phase))
+		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, s.Now, b.phase))
 	}
 	if b.phase == phaseStartup && b.startup.begun && !b.startup.told {
 		b.cwnd = min(b.cwnd, float64(s.Pipe)) // nothing may blur what the train tells
@@ -275,7 +275,8 @@ func (b *BBR) updateProbeRTT(s *PathState) {
 		}
 	case s.Now >= b.probe.until && b.rounds > 0:
 		b.probe.at, b.probe.blind = s.Now, 0
-		if least := m.minRTT(); least > b.probe.was-b.probe.was/16 {
+		// A few packets less of many make no difference to the queue.
+		if least := m.minRTT(); least > b.probe.was-b.probe.was/16 && !m.deprived() {
 			b.probe.trust = s.Now.Add(trustTime)
 		}
 		m.bwLo = 0

@@ -25,6 +25,14 @@ const (
 	// rivalTime is how long a queue has to stand, in spite of all yielding, to
 	// be somebody else's.
 	rivalTime = time.Second
+	// rivalMemory is how long one is expected back.
+	rivalMemory = 10 * time.Second
+	// rivalShare is how much of the capacity is asked for there, and rivalMost is
+	// what is left to us at most.
+	rivalShare = 0.4
+	rivalMost  = 0.5
+	// rivalLoss is lost where more than a few ask for that.
+	rivalLoss = 0.04
 )
 
 // queued reports whether all packets of the last round trip found a queue.
@@ -138,18 +146,38 @@ func (r *recentRTT) add(now Instant, d time.Duration) {
 type bbrRival struct {
 	calm    Instant // when there was no queue last
 	pressed bool    // squeezed since
+	// expected is until when one that let the queue run empty may come back, and
+	// is known in a quarter of the time.
+	expected Instant
 }
 
-// rivalled reports whether somebody keeps the queue full.
+// rivalled reports whether somebody keeps the queue full: it has stood for long,
+// and who alone makes a queue has the capacity.
 func (m *bbrModel) rivalled(now Instant) bool {
-	return m.rival.pressed && now.Sub(m.rival.calm) >= max(rivalTime, 10*m.minRTT())
+	stands := max(rivalTime, 10*m.minRTT())
+	if now < m.rival.expected {
+		stands /= 4
+	}
+	return now.Sub(m.rival.calm) >= stands && (m.rival.pressed || m.deprived())
 }
+
+// deprived reports whether we have less than our share of the capacity, and it is
+// not that there are many who ask for it.
+func (m *bbrModel) deprived() bool {
+	return m.maxBW() < m.capacity*rivalShare && m.strife < rivalLoss
+}
+
+// cornered reports whether a rival has left us less than our share.
+func (m *bbrModel) cornered(now Instant) bool { return m.deprived() && m.rivalled(now) }
 
 // watchRival looks for one after every sample.
 func (m *bbrModel) watchRival(now Instant) {
 	switch {
-	case !m.waited(m.recent.rtt, 2*time.Millisecond):
-		m.rival = bbrRival{calm: now}
+	case !m.waited(m.recent.rtt, m.minRTT()*3/8+2*time.Millisecond): // what a few of ours make is less
+		if m.rivalled(now) { // it may be looking for its least round trip
+			m.rival.expected = now.Add(rivalMemory)
+		}
+		m.rival.calm, m.rival.pressed = now, false
 	case m.squeezed():
 		m.rival.pressed = true
 	}

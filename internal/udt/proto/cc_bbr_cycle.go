@@ -31,11 +31,6 @@ const (
 	downRounds = 3
 	// upPart is how much of the capacity a probe asks for.
 	upPart = 0.125
-	// rivalShare is how much of the capacity is asked for where somebody else
-	// keeps the queue full.
-	rivalShare = 0.4
-	// rivalMost is what is left to us there at most.
-	rivalMost = 0.5
 	// firstUpGain is how fast a probe begins at most (section 5.6.1): pairs that
 	// a receiver took out of its buffer together tell a capacity too high.
 	firstUpGain = 1.25
@@ -93,7 +88,9 @@ func (b *BBR) congested(s *PathState) bool {
 	case !m.newRound || !m.lossy():
 	case b.phase == phaseUp && (!b.cycle.search || m.congestive()): // section 5.5.10.2
 		b.probe.probed(true, m.queued())
-		m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
+		if !m.cornered(s.Now) {
+			m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
+		}
 		b.startDown(s)
 		return true
 	case b.phase != phaseUp && m.congestive():
@@ -115,7 +112,7 @@ func (b *BBR) updateUp(s *PathState) {
 		}
 	}
 	switch {
-	case c.gain > 1 && bw >= c.found*(1+(c.gain-1)/2) && !(m.rivalled(s.Now) && bw > m.capacity*rivalShare):
+	case c.gain > 1 && bw >= c.found*(1+(c.gain-1)/2) && (m.deprived() || !m.rivalled(s.Now)):
 		c.found, c.full = bw, false
 		c.gain = min(maxUpGain, 2*c.gain-1)
 		b.rounds = 0
@@ -148,7 +145,7 @@ func (b *BBR) startUp(s *PathState) {
 	b.enter(phaseUp)
 	c, m := &b.cycle, &b.model
 	c.gain, c.found, c.search = m.upGain(), m.maxBW(), false
-	if m.rivalled(s.Now) && c.found > m.capacity*rivalShare {
+	if m.rivalled(s.Now) && !m.deprived() {
 		c.gain = 1
 	}
 	c.full = false

@@ -14,6 +14,7 @@ type contest struct {
 	queue  float64          // BDP of 40 ms
 	rtt    [2]time.Duration // of each
 	starts [2]time.Duration
+	grain  Instant // the receivers', as path.grain
 }
 
 // run returns the share of each in 30 s from when both are there.
@@ -21,6 +22,7 @@ func (c contest) run(t testing.TB, a, b Controller) (x, y float64) {
 	const rate = 100e6
 	least := min(c.rtt[0], c.rtt[1])
 	p := newPath(t, 1, simnet.Params{Rate: rate, Delay: least / 2, Queue: int(c.queue * rate / 8 * 0.04)})
+	p.grain = c.grain
 	var flows [2]*carrier
 	for i, cc := range []Controller{a, b} {
 		flows[i] = p.transfer(c.starts[i], 1e10, cc, simnet.Params{Delay: least / 2})
@@ -42,14 +44,14 @@ func TestBBRIsFairToItself(t *testing.T) {
 		contest
 		jain float64
 	}{
-		{contest{"together", 1, same, [2]time.Duration{}}, 0.95},
-		{contest{"one late", 1, same, late}, 0.95},
-		{contest{"one late, a long queue", 4, same, late}, 0.95},
-		{contest{"20 and 100 ms", 1, [2]time.Duration{20 * ms, 100 * ms}, [2]time.Duration{}}, 0.8},
+		{contest{"together", 1, same, [2]time.Duration{}, 0}, 0.95},
+		{contest{"one late", 1, same, late, 0}, 0.95},
+		{contest{"one late, a long queue", 4, same, late, 0}, 0.95},
+		{contest{"20 and 100 ms", 1, [2]time.Duration{20 * ms, 100 * ms}, [2]time.Duration{}, 0}, 0.8},
 		// A queue of two of its BDP, kept by a flow that probes it a fifth as
 		// often, is hard for a short one to enter.
-		{contest{"100 ms first, then 20", 1, [2]time.Duration{100 * ms, 20 * ms}, late}, 0.7},
-		{contest{"20 and 100 ms, a long queue", 4, [2]time.Duration{20 * ms, 100 * ms}, [2]time.Duration{}}, 0.8},
+		{contest{"100 ms first, then 20", 1, [2]time.Duration{100 * ms, 20 * ms}, late, 0}, 0.7},
+		{contest{"20 and 100 ms, a long queue", 4, [2]time.Duration{20 * ms, 100 * ms}, [2]time.Duration{}, 0}, 0.8},
 	} {
 		if testing.Short() && test.starts == late {
 			continue
@@ -62,18 +64,48 @@ func TestBBRIsFairToItself(t *testing.T) {
 	}
 }
 
+// Nor do a few of ours, who are more than the share that rivals ask for allows,
+// drive each other into loss.
+func TestFewBBRsShare(t *testing.T) {
+	long(t)
+	const rate = 100e6
+	for _, grain := range []Instant{0, batches} {
+		p := newPath(t, 1, simnet.Params{Rate: rate, Delay: 20 * ms, Queue: rate / 8 * 0.04})
+		p.grain = grain
+		var flows [4]*carrier
+		for i := range flows {
+			flows[i] = p.transfer(time.Duration(i)*300*ms, 1e10, NewBBR(), simnet.Params{Delay: 20 * ms})
+		}
+		p.run(30 * time.Second)
+		var shares []float64
+		var used, again float64
+		for _, f := range flows {
+			x := f.between(10*time.Second, 30*time.Second) / (rate * 1456 / 1500)
+			shares, used = append(shares, x), used+x
+			again += f.overhead() / float64(len(flows))
+		}
+		t.Logf("taken every %v: %.2f, index %.3f, sent again %.3f", time.Duration(grain), shares, jain(shares...), again)
+		if used < 0.95 || jain(shares...) < 0.85 || again > 0.035 {
+			t.Errorf("taken every %v: %.2f, index %.3f, sent again %.3f", time.Duration(grain), shares, jain(shares...), again)
+		}
+	}
+}
+
 // One of ours beside one that fills the queue until it overflows: neither
-// starves.
+// starves, whether packet pairs tell the capacity or are mostly taken together.
 func TestBBRBesideCubic(t *testing.T) {
 	long(t)
 	same := [2]time.Duration{40 * ms, 40 * ms}
+	late := [2]time.Duration{0, 5 * time.Second}
 	for _, test := range []struct {
 		contest
 		cubic float64 // what is left to it
 	}{
-		{contest{"a queue of 1 BDP", 1, same, [2]time.Duration{}}, 0.25},
-		{contest{"a queue of 4 BDP", 4, same, [2]time.Duration{}}, 0.35},
-		{contest{"a queue of 4 BDP, CUBIC late", 4, same, [2]time.Duration{0, 5 * time.Second}}, 0.35},
+		{contest{"a queue of 1 BDP", 1, same, [2]time.Duration{}, 0}, 0.25},
+		{contest{"a queue of 4 BDP", 4, same, [2]time.Duration{}, 0}, 0.35},
+		{contest{"a queue of 4 BDP, CUBIC late", 4, same, late, 0}, 0.35},
+		{contest{"a queue of 1 BDP, batches", 1, same, [2]time.Duration{}, batches}, 0.25},
+		{contest{"a queue of 4 BDP, batches", 4, same, [2]time.Duration{}, batches}, 0.35},
 	} {
 		if testing.Short() && test.starts != [2]time.Duration{} {
 			continue
@@ -86,28 +118,62 @@ func TestBBRBesideCubic(t *testing.T) {
 	}
 	// A flow that comes into a full queue never saw the path without one. When
 	// it comes matters much, so many are looked at.
-	for queue, least := range map[float64]float64{1: 0.25, 4: 0.35} {
+	for _, test := range []struct {
+		queue, least float64
+		grain        Instant
+	}{{1, 0.25, 0}, {4, 0.35, 0}, {1, 0.25, batches}, {4, 0.35, batches}} {
 		if testing.Short() {
 			continue
 		}
-		t.Run(fmt.Sprintf("CUBIC first, a queue of %v BDP", queue), func(t *testing.T) {
+		name := fmt.Sprintf("CUBIC first, a queue of %v BDP, taken every %v", test.queue, time.Duration(test.grain))
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const turns = 24
 			var x, y float64
 			for i := range turns {
 				start := 5*time.Second + time.Duration(i)*137*ms
-				c := contest{"CUBIC first", queue, same, [2]time.Duration{start, 0}}
+				c := contest{name, test.queue, same, [2]time.Duration{start, 0}, test.grain}
 				a, b := c.run(t, NewBBR(), newCubicFlow())
 				x, y = x+a/turns, y+b/turns
 			}
-			t.Logf("CUBIC first, a queue of %v BDP: bbr %.3f, CUBIC %.3f", queue, x, y)
-			if x < 0.25 || y < least {
-				t.Errorf("CUBIC first, a queue of %v BDP: bbr %.3f, CUBIC %.3f", queue, x, y)
+			t.Logf("%s: bbr %.3f, CUBIC %.3f", name, x, y)
+			if x < 0.25 || y < test.least {
+				t.Errorf("%s: bbr %.3f, CUBIC %.3f", name, x, y)
 			}
 		})
 	}
 	// The neighbour is worth the name: alone it fills the path.
-	if _, y := (contest{"alone", 1, same, [2]time.Duration{}}).run(t, NewFixed(1e4), newCubicFlow()); y < 0.9 {
+	if _, y := (contest{"alone", 1, same, [2]time.Duration{}, 0}).run(t, NewFixed(1e4), newCubicFlow()); y < 0.9 {
 		t.Errorf("CUBIC alone uses %.3f", y)
+	}
+}
+
+// batches is how often a busy host's receiver takes what has come.
+const batches = Instant(300 * time.Microsecond)
+
+// One of ours beside TCP's BBR, which keeps a queue of one BDP and, where there
+// is no room for it, does not mind the losses.
+func TestBBRBesideTCPBBR(t *testing.T) {
+	long(t)
+	same := [2]time.Duration{40 * ms, 40 * ms}
+	for _, queue := range []float64{1, 4} {
+		for _, most := range []float64{2, 2.7} {
+			for _, grain := range []Instant{0, batches} {
+				for _, starts := range [][2]time.Duration{{}, {0, 5 * time.Second}, {5 * time.Second, 0}} {
+					if testing.Short() && starts != [2]time.Duration{} || most > 2 && queue > 1 {
+						continue
+					}
+					c := contest{"", queue, same, starts, grain}
+					x, y := c.run(t, NewBBR(), newBBR1Flow(most))
+					t.Logf("a queue of %v BDP, %v in flight, taken every %v, from %v: bbr %.3f, TCP's %.3f", queue, most, time.Duration(grain), starts, x, y)
+					if x < 0.25 || y < 0.35 {
+						t.Errorf("a queue of %v BDP, %v in flight, taken every %v, from %v: bbr %.3f, TCP's %.3f", queue, most, time.Duration(grain), starts, x, y)
+					}
+				}
+			}
+		}
+	}
+	if _, y := (contest{"alone", 1, same, [2]time.Duration{}, 0}).run(t, NewFixed(1e4), newBBR1Flow(2)); y < 0.9 {
+		t.Errorf("TCP's BBR alone uses %.3f", y)
 	}
 }

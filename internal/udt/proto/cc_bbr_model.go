@@ -10,12 +10,13 @@ type bbrModel struct {
 	newRound   bool     // the event at hand began one
 	roundStart Instant
 
-	bw   [2]float64 // most delivered, packets/s: this cycle of ProbeBW and the one before
-	bwLo float64    // short-term bound; 0 = none
-	hi   float64    // long-term bound of packets in flight; 0 = none
-	rtt  twoWindows
-	loss float64 // share of packets lost while there is no queue
-	seen int     // round trips that loss was measured over
+	bw     [2]float64 // most delivered, packets/s: this cycle of ProbeBW and the one before
+	bwLo   float64    // short-term bound; 0 = none
+	hi     float64    // long-term bound of packets in flight; 0 = none
+	rtt    twoWindows
+	loss   float64 // share of packets lost while there is no queue
+	strife float64 // share of packets lost lately, with or without a queue
+	seen   int     // round trips that loss was measured over
 
 	capacity float64 // of the path, packets/s, as the receiver reports it; at least maxBW
 	sending  float64 // pacing rate, packets/s
@@ -61,6 +62,8 @@ const (
 	// bwHold is how long at least a bandwidth is remembered: a short path's
 	// cycles are over before those of longer ones beside it.
 	bwHold = 500 * time.Millisecond
+	// strifeGain is the weight of a round trip in the loss of late.
+	strifeGain = 16
 	// capacityDecay is how fast a capacity not seen again is forgotten, per
 	// turn of the bandwidth's filter.
 	capacityDecay = 0.05
@@ -122,6 +125,7 @@ func (m *bbrModel) endRound(s *PathState, phase bbrPhase) {
 	m.last.lost = s.Lost - m.round.lost
 	m.last.delivered = s.Delivered - m.round.delivered
 	m.round = bbrRound{lost: s.Lost, delivered: s.Delivered}
+	m.strife += (m.last.share() - m.strife) / strifeGain
 	// What is lost without a queue is not lost for want of room in it. Not so
 	// in Up, where a buffer too small to be seen may overflow.
 	if m.last.rtt > 0 && !m.queued() && phase != phaseUp {
@@ -162,9 +166,10 @@ func (m *bbrModel) minRTT() time.Duration {
 }
 
 // bounded cuts a window to the long-term bound; cruising leaves headroom for
-// others to come, but not at the price of the BDP (section 5.6.4.8).
-func (m *bbrModel) bounded(window float64, phase bbrPhase) float64 {
-	if m.hi <= 0 || phase == phaseStartup {
+// others to come, but not at the price of the BDP (section 5.6.4.8). Where somebody
+// else keeps the queue full it overflows whatever little we have in flight.
+func (m *bbrModel) bounded(window float64, now Instant, phase bbrPhase) float64 {
+	if m.hi <= 0 || phase == phaseStartup || m.cornered(now) {
 		return window
 	}
 	hi := m.hi
