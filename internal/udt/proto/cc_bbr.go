@@ -128,7 +128,7 @@ func (b *BBR) setRate() {
 	case phaseStartup:
 		b.rate = 0 // as the window allows, until the trains have told what they can
 		if b.startup.told {
-			b.rate = max(b.startup.rate(bw), bbrStartupGain*b.startup.window(&b.model))
+			b.rate = max(b.startup.rate(bw, b.model.turns.spread()), bbrStartupGain*b.startup.window(&b.model))
 		}
 	case phaseDrain:
 		b.rate = bbrDrainGain * bw

@@ -167,6 +167,26 @@ func TestBBRUsesAJitteryPath(t *testing.T) {
 	}
 }
 
+// Where a train was drawn out by jitter Startup is not held back by what it seems
+// to tell.
+func TestBBRStartsOnAJitteryPath(t *testing.T) {
+	long(t)
+	p := simnet.Params{Rate: 500e6, Delay: 50 * ms, Jitter: 20 * ms, Queue: 3100e3}
+	const seeds = 6
+	share := 0.
+	for seed := range uint64(seeds) {
+		path := newPath(t, seed, p)
+		path.grain = batches
+		c := path.transfer(0, 400e6, NewBBR(), simnet.Params{Delay: p.Delay, Jitter: p.Jitter})
+		path.run(60 * time.Second)
+		t.Logf("share %.3f, steady %.3f, sent again %.4f", c.share(0), c.steady(), c.overhead())
+		share += c.share(0) / seeds
+	}
+	if !(share >= 0.84) {
+		t.Errorf("uses %.3f", share)
+	}
+}
+
 // slowest is the longest smoothed round trip of a transfer after its first
 // time.
 func (c *carrier) slowest(after time.Duration) time.Duration {

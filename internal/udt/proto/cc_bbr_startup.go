@@ -152,10 +152,12 @@ func (st *bbrStartup) raise(rate float64) {
 	}
 }
 
-// rate is what to send at, given the bandwidth.
-func (st *bbrStartup) rate(bw float64) float64 {
+// rate is what to send at, given the bandwidth. A train that the path's jitter may
+// have drawn out tells the least that the capacity is.
+func (st *bbrStartup) rate(bw float64, jitter time.Duration) float64 {
 	rate := bbrStartupGain * bw
-	if bw > nearPart*st.hint && bw < nearMost*st.hint {
+	blurred := float64(st.train) < st.hint*jitter.Seconds()
+	if bw > nearPart*st.hint && bw < nearMost*st.hint && !blurred {
 		rate = nearGain * bw
 	}
 	if st.capacity <= 0 || bw > 1.1*st.capacity {
