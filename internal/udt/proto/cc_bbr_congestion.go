@@ -32,7 +32,7 @@ const (
 	rivalShare = 0.4
 	rivalMost  = 0.5
 	// rivalLoss is lost where more than a few ask for that.
-	rivalLoss = 0.04
+	rivalLoss = 0.06
 )
 
 // queued reports whether all packets of the last round trip found a queue.

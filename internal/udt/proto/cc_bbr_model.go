@@ -186,9 +186,10 @@ type rttTurns struct {
 	latest time.Duration // 0: none
 	step   time.Duration // to there from the one before
 	mean   time.Duration // of how far a turn is from the nearer neighbour; 0 for what is none
+	count  int           // of round trips, up to turnsGain
 }
 
-// turnsGain is the weight of the latest round trip.
+// turnsGain is the weight of the latest round trip, once there were so many.
 const turnsGain = 16
 
 func (t *rttTurns) add(rtt time.Duration) {
@@ -197,7 +198,8 @@ func (t *rttTurns) add(rtt time.Duration) {
 		if (step > 0) != (t.step > 0) {
 			turn = min(step.Abs(), t.step.Abs())
 		}
-		t.mean += (turn - t.mean) / turnsGain
+		t.count = min(t.count+1, turnsGain)
+		t.mean += (turn - t.mean) / time.Duration(t.count)
 		t.step = step
 	}
 	t.latest = rtt

@@ -40,12 +40,14 @@ const (
 	// A train that told too little is followed by one trainRise times as long,
 	// up to maxTrain: a receiver's socket buffer has to hold what it takes in
 	// one go. The longest follows at once if the path holds trainRoom times as
-	// much by a hint that may be twice the truth. Paths of less than trainRTT
-	// are found out about soon enough.
+	// much by a hint that may be twice the truth, or if one was taken in one go on
+	// a path of trainLong, which a round trip more costs more than a queue that
+	// is too short. Paths of less than trainRTT are found out about soon enough.
 	trainRise = 4
 	maxTrain  = 256
 	trainRoom = 4
 	trainRTT  = syn
+	trainLong = 50 * time.Millisecond
 	// jumpPart of a capacity that both of the receiver's estimates confirm is
 	// sent at before it is measured.
 	jumpPart = 0.75
@@ -97,13 +99,13 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	whole := st.told || s.Acked+int64(s.InFlight-s.Pipe) >= st.base+int64(st.train-st.train/16)
 	switch {
 	case s.Now > st.at.Add(m.minRTT()): // pacing has shaped the arrival
-	case known && st.confirmed(r):
+	case known && st.confirmed(r) && !st.blurred(r.Arrival, m.turns.spread()):
 		st.measured(min(r.Arrival, r.Capacity))
-	case known && whole && st.train == maxTrain:
+	case known && whole && st.train == maxTrain && !st.blurred(r.Arrival, m.turns.spread()):
 		st.measured(r.Arrival)
 	case !whole: // there is more to come
 	case !st.told && st.train < maxTrain && !(known && climbRise*st.window(m) >= climbPart*r.Arrival):
-		st.next(s, known && m.volume(r.Arrival) > trainRoom*maxTrain)
+		st.next(s, known && m.volume(r.Arrival) > trainRoom*maxTrain || r.Arrival == 0 && m.minRTT() >= trainLong)
 	default:
 		st.told = true
 		if known {
@@ -123,7 +125,7 @@ func (st *bbrStartup) measured(capacity float64) {
 // train that took its time a receiver of ours may report the latter as both.
 func (st *bbrStartup) confirmed(r Rates) bool {
 	alone := r.Capacity == r.Arrival && float64(st.train) >= r.Arrival*time.Duration(speedSpan).Seconds()
-	return r.Capacity < 1.5*r.Arrival && r.Arrival < 1.5*r.Capacity && !alone
+	return r.Capacity < 1.5*r.Arrival && r.Arrival < 1.5*r.Capacity && !alone && !r.Unresolved
 }
 
 // next is the next train: the longest if the path is known to hold it.
@@ -152,12 +154,16 @@ func (st *bbrStartup) raise(rate float64) {
 	}
 }
 
-// rate is what to send at, given the bandwidth. A train that the path's jitter may
-// have drawn out tells the least that the capacity is.
+// blurred tells whether the path's jitter may have drawn a train out to what is
+// reported of it, which then is the least that the capacity is.
+func (st *bbrStartup) blurred(arrival float64, jitter time.Duration) bool {
+	return float64(st.train) < arrival*jitter.Seconds()
+}
+
+// rate is what to send at, given the bandwidth.
 func (st *bbrStartup) rate(bw float64, jitter time.Duration) float64 {
 	rate := bbrStartupGain * bw
-	blurred := float64(st.train) < st.hint*jitter.Seconds()
-	if bw > nearPart*st.hint && bw < nearMost*st.hint && !blurred {
+	if bw > nearPart*st.hint && bw < nearMost*st.hint && !st.blurred(st.hint, jitter) {
 		rate = nearGain * bw
 	}
 	if st.capacity <= 0 || bw > 1.1*st.capacity {

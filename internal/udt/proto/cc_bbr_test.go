@@ -190,27 +190,29 @@ func TestBBRTrains(t *testing.T) {
 	const window = initialWindow / (float64(drillRTT) / 1e9)
 	for _, test := range []struct {
 		name              string
+		rtt               time.Duration
 		arrival, capacity float64
 		trains            []int // that follow
 		measured, hint    float64
 	}{
-		{"taken in one go", 0, 1, []int{64, 256}, 0, 0},
-		{"less than was sent", window, window, []int{64, 256}, 0, 0},
-		{"both estimates", 10_000, 11_000, nil, 10_000, 0},
-		{"a step away", 2000, 1, nil, 0, 2000},
-		{"some steps away", 9000, 1, []int{64}, 0, 9000},
-		{"far away", 40_000, 1, []int{256}, 40_000, 0},
-		{"the arrival rate twice", 3900, 3900, []int{64}, 0, 3900},
-		{"as much, and too soon for that", 4100, 4100, nil, 4100, 0},
+		{"taken in one go", drillRTT, 0, 1, []int{256}, 0, 0},
+		{"the same on a short path", drillRTT / 4, 0, 1, []int{64, 256}, 0, 0},
+		{"less than was sent", drillRTT, window, window, []int{64, 256}, 0, 0},
+		{"both estimates", drillRTT, 10_000, 11_000, nil, 10_000, 0},
+		{"a step away", drillRTT, 2000, 1, nil, 0, 2000},
+		{"some steps away", drillRTT, 9000, 1, []int{64}, 0, 9000},
+		{"far away", drillRTT, 40_000, 1, []int{256}, 40_000, 0},
+		{"the arrival rate twice", drillRTT, 3900, 3900, []int{64}, 0, 3900},
+		{"as much, and too soon for that", drillRTT, 4100, 4100, nil, 4100, 0},
 	} {
 		var m bbrModel
-		m.rtt.add(drillRTT)
+		m.rtt.add(test.rtt)
 		st := bbrStartup{train: initialWindow}
 		s := PathState{Sent: initialWindow}
 		var trains []int
 		for range 4 {
 			was := st.train
-			s.Now, s.Acked = s.Now.Add(drillRTT), s.Acked+1
+			s.Now, s.Acked = s.Now.Add(test.rtt), s.Acked+1
 			st.begin(&s)
 			st.report(&s, &m)
 			if !st.begun || st.told {
