@@ -68,7 +68,7 @@ bench-loopback: build ## udtcp, libudt, TCP and bare UDP beside each other; BENC
 	scripts/install-deps.sh bench || true
 	if scripts/install-deps.sh interop 2>/dev/null; then $(MAKE) --no-print-directory peers; fi
 	if command -v "$${CXX:-g++}" >/dev/null; then $(MAKE) --no-print-directory -C testdata/peers gsoceiling; fi
-	$(GO) build -o bin/ ./scripts/measure ./scripts/pipeend
+	$(GO) build -o bin/ ./scripts/measure ./scripts/pipeend ./scripts/filework
 	scripts/bench-loopback.sh
 
 .PHONY: bench-wan

@@ -17,6 +17,8 @@
 #                        jumbo    udtcp perf --mss 65535
 #                        file     send and recv of one file on tmpfs, encrypted, with digest
 #                        plain    the same with --insecure
+#                        work     what both ends do with that file apart from moving it: the
+#                                 ceiling for file
 #                        paced    send and recv of a quarter of it at 1.5 Gbit/s, each end on one
 #                                 processor, encrypted
 #                        pacedplain  the same with --insecure
@@ -47,7 +49,7 @@ pairs=${BENCH_PAIRS:-$(default 5 2)}
 mib=${BENCH_MIB:-$(default 4096 512)}
 files=${BENCH_FILES:-$(default 20000 5000)}
 stream_mib=${BENCH_STREAM_MIB:-$(default 40960 2560)}
-read -ra parts <<<"${BENCH_PARTS:-perf libudt tcp gso nocopy secure jumbo file plain paced pacedplain many cat stream}"
+read -ra parts <<<"${BENCH_PARTS:-perf libudt tcp gso nocopy secure jumbo file plain work paced pacedplain many cat stream}"
 read -ra udtcp_flags <<<"${BENCH_UDTCP:-}"
 read -ra libudt_flags <<<"${BENCH_LIBUDT:-}"
 window_mib=256 # what udtcp takes by default
@@ -56,7 +58,7 @@ udtpeer=$root/testdata/peers/build/udtpeer
 gsoceiling=$root/testdata/peers/build/gsoceiling
 
 [ -x "$udtcp" ] || die "no ./udtcp here: make build"
-for tool in measure pipeend; do [ -x "bin/$tool" ] || die "no bin/$tool here: make bench-loopback builds it"; done
+for tool in measure pipeend filework; do [ -x "bin/$tool" ] || die "no bin/$tool here: make bench-loopback builds it"; done
 
 has() { [[ " ${parts[*]} " = *" $1 "* ]]; }
 drop() {

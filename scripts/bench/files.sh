@@ -8,7 +8,7 @@
 # and the sources. It makes the file smaller where memory is short.
 prepare_work() {
     local need=1024 fits part whole='' quarter='' small_mib=$((files * 12 / 1024 + 64)) # a file of 10,000 bytes takes three pages
-    if has file || has plain; then whole=yes; fi
+    if has file || has plain || has work; then whole=yes; fi
     if has paced || has pacedplain; then quarter=yes; fi
     if [ -n "$whole$quarter" ]; then
         fits=$(fitting_mib)
@@ -17,7 +17,7 @@ prepare_work() {
             mib=$fits
         fi
         if [ "$mib" -lt 64 ]; then
-            for part in file plain paced pacedplain; do without "$part" "too little memory"; done
+            for part in file plain work paced pacedplain; do without "$part" "too little memory"; done
             whole='' quarter=''
         fi
     fi
@@ -100,6 +100,19 @@ sums() {
 
 run_file() { transfer "$work/file" "$mib"; }
 run_plain() { transfer "$work/file" "$mib" --insecure; }
+
+# work: one process in place of both ends.
+run_work() {
+    local out=$work/$part.send.json cost=$work/$part.send.cost
+    background "$out" "$work/$part.send.log" bin/measure -out "$cost" -limit "$(per "$mib")s" \
+        bin/filework "$work/file" "$work/copy/file"
+    finish "$child" || trouble "it ended with status $?"
+    cmp "$work/file" "$work/copy/file" >&2 || trouble "the copy differs"
+    note rate "$(awk -v b="$(json bytes <"$out")" -v s="$(json seconds <"$out")" 'BEGIN { print 8 * b / s / 1e9 }')"
+    note cpu_send "$(awk -v c="$(json cpu_s <"$cost")" -v b="$(json bytes <"$out")" 'BEGIN { print c / (b / 1e9) }')"
+    note rss_send "$(awk -v m="$(json maxrss_bytes <"$cost")" 'BEGIN { print m / 1048576 }')"
+    rm "$work/copy/file"
+}
 
 # paced: at 1.5 Gbit/s, either end on a processor of its own.
 paced() {

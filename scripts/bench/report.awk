@@ -8,10 +8,11 @@
 }
 
 END {
-    parts = split("perf libudt tcp gso nocopy secure jumbo file plain paced pacedplain many cat short stream", part)
+    parts = split("perf libudt tcp gso nocopy secure jumbo file plain work paced pacedplain many cat short stream", part)
     note = "perf:udtcp perf, packets of 1500 bytes;libudt:libudt 4.11, the same packets;tcp:kernel TCP (iperf3);" \
         "gso:UDP with GSO and GRO, header and copies;nocopy:the same without copies;secure:udtcp perf --secure;" \
         "jumbo:udtcp perf --mss 65535;file:send, recv of a file on tmpfs;plain:the same with --insecure;" \
+        "work:what file does apart from moving it;" \
         "paced:a file at 1.5 Gbit/s, a core an end;pacedplain:the same with --insecure;many:send, recv of small files on tmpfs;" \
         "cat:cat from pipe to pipe;short:send -, recv -o -, a tenth of;stream:the stream from /dev/zero"
     k = split(note, pair, ";")
@@ -37,6 +38,8 @@ END {
     ratio("file / file with --insecure", "file", "rate", "plain", 0)
     ratio("the same at 1.5 Gbit/s, a core an end", "paced", "rate", "pacedplain", 0.85)
     ratio("file / perf", "file", "rate", "perf", 0.6)
+    ratio("its work without a network / perf", "work", "rate", "perf", 0)
+    ratio("file / its work without a network", "file", "rate", "work", 0)
     ratio("cat / perf", "cat", "rate", "perf", 0.6)
     n = series("many", "files")
     if (count) row("small files a second", n, "%.0f", n >= 10000, ">= 10000")

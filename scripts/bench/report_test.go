@@ -41,6 +41,8 @@ func TestReport(t *testing.T) {
 3 secure rate 20
 1 paced rate 1.2
 1 pacedplain rate 1.5
+1 file rate 3
+1 work rate 4
 1 many rate 1
 1 many files 9999
 2 many files 10001
@@ -54,6 +56,9 @@ func TestReport(t *testing.T) {
 		"perf / libudt 4.00 2.00 to 9.00 >= 4 ok",
 		"perf --secure / libudt, which is plain 1.93 1.90 to 20.00 >= 2 MISS",
 		"the same at 1.5 Gbit/s, a core an end 0.80 0.80 to 0.80 >= 0.85 MISS",
+		"file / perf 0.38 0.38 to 0.38 >= 0.6 MISS",
+		"file / its work without a network 0.75 0.75 to 0.75",
+		"its work without a network / perf 0.50 0.50 to 0.50",
 		"small files a second 10000 9999 to 10001 >= 10000 ok",
 		"CPU s/GB of the sender / libudt's 0.33 0.25 to 0.50 < 0.33 MISS",
 		"peak MiB, file, send 321 100 to 321 < 64 + 256 MISS",
@@ -70,7 +75,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	for _, l := range lines {
-		for _, absent := range []string{"kernel TCP", "cat", "file / perf", "peak MiB, file, recv"} {
+		for _, absent := range []string{"kernel TCP", "cat", "file / file", "peak MiB, file, recv"} {
 			if strings.HasPrefix(l, absent) {
 				t.Errorf("a line about what was not measured: %q", l)
 			}
