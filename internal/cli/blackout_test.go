@@ -55,7 +55,7 @@ func (b *blackout) comeBack() {
 func TestBlackout(t *testing.T) {
 	t.Parallel()
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<19)
-	patient := []string{"--timeout", "1s", "--retry-for", "5m"}
+	patient := []string{"--timeout", "3s", "--retry-for", "5m"} // a busy machine may stand still for one
 	for name, c := range map[string]struct{ senderDials, pipe bool }{
 		"a file, the sender dials": {true, false}, "a pipe, the sender dials": {true, true},
 		"a file, the receiver dials": {false, false}, "a pipe, the receiver dials": {false, true},
