@@ -103,14 +103,13 @@ run_plain() { transfer "$work/file" "$mib" --insecure; }
 
 # work: one process in place of both ends.
 run_work() {
-    local out=$work/$part.send.json cost=$work/$part.send.cost
-    background "$out" "$work/$part.send.log" bin/measure -out "$cost" -limit "$(per "$mib")s" \
+    local out=$work/$part.send.json
+    background "$out" "$work/$part.send.log" bin/measure -out "$work/$part.send.cost" -limit "$(per "$mib")s" \
         bin/filework "$work/file" "$work/copy/file"
     finish "$child" || trouble "it ended with status $?"
     cmp "$work/file" "$work/copy/file" >&2 || trouble "the copy differs"
     note rate "$(awk -v b="$(json bytes <"$out")" -v s="$(json seconds <"$out")" 'BEGIN { print 8 * b / s / 1e9 }')"
-    note cpu_send "$(awk -v c="$(json cpu_s <"$cost")" -v b="$(json bytes <"$out")" 'BEGIN { print c / (b / 1e9) }')"
-    note rss_send "$(awk -v m="$(json maxrss_bytes <"$cost")" 'BEGIN { print m / 1048576 }')"
+    costs "$(json bytes <"$out")" send
     rm "$work/copy/file"
 }
 

@@ -41,10 +41,11 @@ note() {
     echo "$round $part $1 $2" >>"$work/values"
 }
 
-# costs BYTES: notes both ends' CPU seconds per GB and peak memory in MiB.
+# costs BYTES [END...]: notes the ends' CPU seconds per GB and peak memory in MiB; both ends' by default.
 costs() {
-    local end
-    for end in send recv; do
+    local end ends=("${@:2}")
+    if [ ${#ends[@]} = 0 ]; then ends=(send recv); fi
+    for end in "${ends[@]}"; do
         note "cpu_$end" "$(awk -v c="$(json cpu_s <"$work/$part.$end.cost")" -v b="$1" 'BEGIN { if (b > 0) print c / (b / 1e9) }')"
         note "rss_$end" "$(awk -v m="$(json maxrss_bytes <"$work/$part.$end.cost")" 'BEGIN { print m / 1048576 }')"
     done

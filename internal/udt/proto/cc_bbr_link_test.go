@@ -153,16 +153,7 @@ func TestBBRUsesAwkwardLinks(t *testing.T) {
 func TestBBRUsesAJitteryPath(t *testing.T) {
 	long(t)
 	p := simnet.Params{Rate: 100e6, Delay: 10 * ms, Jitter: 20 * ms, Queue: 250e3}
-	const seeds = 12
-	steady := 0.
-	for seed := range uint64(seeds) {
-		path := newPath(t, seed, p)
-		c := path.transfer(0, 60e6, NewBBR(), simnet.Params{Delay: p.Delay, Jitter: p.Jitter})
-		path.run(60 * time.Second)
-		t.Logf("share %.3f, steady %.3f, sent again %.4f", c.share(0), c.steady(), c.overhead())
-		steady += c.steady() / seeds
-	}
-	if !(steady >= 0.93) {
+	if _, steady := meanShares(t, p, 0, 60e6, 12); !(steady >= 0.93) {
 		t.Errorf("uses %.3f", steady)
 	}
 }
@@ -172,19 +163,24 @@ func TestBBRUsesAJitteryPath(t *testing.T) {
 func TestBBRStartsOnAJitteryPath(t *testing.T) {
 	long(t)
 	p := simnet.Params{Rate: 500e6, Delay: 50 * ms, Jitter: 20 * ms, Queue: 3100e3}
-	const seeds = 6
-	share := 0.
-	for seed := range uint64(seeds) {
-		path := newPath(t, seed, p)
-		path.grain = batches
-		c := path.transfer(0, 400e6, NewBBR(), simnet.Params{Delay: p.Delay, Jitter: p.Jitter})
-		path.run(60 * time.Second)
-		t.Logf("share %.3f, steady %.3f, sent again %.4f", c.share(0), c.steady(), c.overhead())
-		share += c.share(0) / seeds
-	}
-	if !(share >= 0.84) {
+	if share, _ := meanShares(t, p, batches, 400e6, 6); !(share >= 0.84) {
 		t.Errorf("uses %.3f", share)
 	}
+}
+
+// meanShares is what transfers of so many bytes use of a path with jitter each way,
+// as the mean over so many seeds.
+func meanShares(t *testing.T, p simnet.Params, grain Instant, size int64, seeds int) (share, steady float64) {
+	for seed := range uint64(seeds) {
+		path := newPath(t, seed, p)
+		path.grain = grain
+		c := path.transfer(0, size, NewBBR(), simnet.Params{Delay: p.Delay, Jitter: p.Jitter})
+		path.run(60 * time.Second)
+		t.Logf("share %.3f, steady %.3f, sent again %.4f", c.share(0), c.steady(), c.overhead())
+		share += c.share(0) / float64(seeds)
+		steady += c.steady() / float64(seeds)
+	}
+	return share, steady
 }
 
 // slowest is the longest smoothed round trip of a transfer after its first
