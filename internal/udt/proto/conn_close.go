@@ -109,15 +109,20 @@ func (c *Conn) abandon(end End) {
 	c.timers.clear(timerLinger)
 }
 
-// drained moves on once everything written is acknowledged. A light ACK is not
-// enough for that: what a libudt receiver acknowledged in none of the others
-// can't be read there, and is thrown away when our shutdown comes.
+// unconfirmed is whether something written is not acknowledged. A light ACK is
+// not enough: what a libudt receiver acknowledged in none of the others can't be
+// read there, and is thrown away when our shutdown comes.
+func (c *Conn) unconfirmed() bool {
+	return c.snd.held() > 0 || !c.extended && c.ackedFull < c.snd.una
+}
+
+// drained moves on once everything written is acknowledged.
 func (c *Conn) drained(now Instant) {
 	if c.lastWords() {
 		c.abandon(EndLocal)
 		return
 	}
-	if c.state != StateDraining || c.snd.held() > 0 || !c.extended && c.ackedFull < c.snd.una {
+	if c.state != StateDraining || c.unconfirmed() {
 		return
 	}
 	if c.messages() && !c.extended && c.snd.una > 0 {
@@ -236,7 +241,7 @@ func (c *Conn) askForLife(now Instant) {
 		spread = min(spread, c.ackRTT.spread())
 	}
 	least := byePatience
-	if !c.extended && c.state == StateDraining {
+	if !c.extended && c.snd.next == c.snd.tail && c.unconfirmed() {
 		least = lateACK
 	}
 	wait := min(max(least, spread), maxByePatience) / byeProbes

@@ -185,22 +185,49 @@ func TestShutdownWhileDraining(t *testing.T) {
 }
 
 // Libudt's receive thread wakes the program before it sends the ACK, and the
-// program's shutdown may come long before that where there is much else to do.
+// program's shutdown may come long before that where there is much else to do:
+// while our Close waits for the ACK, or our program for the end of the peer.
 func TestShutdownBeforeTheLastACK(t *testing.T) {
+	for _, closeFirst := range []bool{true, false} {
+		s := newConnectedScript(t, testConfig(1))
+		s.c.rtt.adopt(1000, 500)
+		s.write(3)
+		if closeFirst {
+			s.c.Close(s.now, time.Minute)
+		}
+		s.step()
+		s.control(TypeShutdown, 0, 0)
+		s.pass(400 * ms)
+		if s.c.End() != EndNone {
+			t.Fatalf("closed first %v: end %d before the last ACK", closeFirst, s.c.End())
+		}
+		s.control(TypeACK, 1, s.word(3), 1000, 500, 8192)
+		s.wait(time.Second)
+		if !closeFirst {
+			if s.c.End() != EndPeer {
+				t.Errorf("end %d, want the peer's", s.c.End())
+			}
+			s.c.Close(s.now, time.Minute)
+		}
+		if s.c.End() != EndLocal || !s.c.Ready().Closed {
+			t.Errorf("closed first %v: end %d, closed %v: all has arrived", closeFirst, s.c.End(), s.c.Ready().Closed)
+		}
+	}
+}
+
+// While there is more to send than the peer can have got, no ACK of it all is
+// waited for.
+func TestShutdownInMidTransfer(t *testing.T) {
 	s := newConnectedScript(t, testConfig(1))
 	s.c.rtt.adopt(1000, 500)
-	s.write(3)
-	s.c.Close(s.now, time.Minute)
+	s.write(500)
 	s.step()
-	s.control(TypeShutdown, 0, 0)
-	s.pass(400 * ms)
-	if s.c.End() != EndNone {
-		t.Fatalf("end %d before the last ACK", s.c.End())
+	if s.c.snd.next == s.c.snd.tail {
+		t.Fatal("all was sent at once")
 	}
-	s.control(TypeACK, 1, s.word(3), 1000, 500, 8192)
-	s.wait(time.Second)
-	if s.c.End() != EndLocal || !s.c.Ready().Closed {
-		t.Errorf("end %d, closed %v: all has arrived", s.c.End(), s.c.Ready().Closed)
+	s.control(TypeShutdown, 0, 0)
+	if took, ok := s.wait(time.Second); !ok || took > 25*ms {
+		t.Errorf("believed (%v) after %v", ok, took)
 	}
 }
 
