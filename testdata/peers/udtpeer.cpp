@@ -209,8 +209,11 @@ int main(int argc, char** argv) {
   alarm(static_cast<unsigned>(o.limit));
   UDT::startup();
   int status = o.serve ? serve(o) : dial(o);
-  // Every socket is closed and drained by now; libudt's own cleanup would
-  // only wait seconds for its garbage collector.
   fflush(stdout);
+  // A client that closes right after the last byte may do so before libudt's
+  // thread has sent the ACK for it; cleanup waits for that thread. Otherwise
+  // every socket is closed and drained by now, and cleanup would only wait a
+  // second or more for libudt's garbage collector.
+  if (o.mode == "sendfile" && !o.serve) UDT::cleanup();
   _exit(status);
 }
