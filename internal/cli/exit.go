@@ -82,6 +82,9 @@ func judge(err error) verdict {
 	if errors.As(err, &sig) {
 		return verdict{status: sig.status(), message: sig.Error()}
 	}
+	if v, ok := notLetIn(err); ok {
+		return v
+	}
 	// A failure set by this package knows better than the error it wraps.
 	var f *failure
 	if errors.As(err, &f) {

@@ -91,6 +91,7 @@ func (o linkOptions) udt() *udt.Config {
 		MSS: o.mss, Window: int(o.window), FirstWindow: int(o.firstWindow), MaxBandwidth: o.bandwidth,
 		ConnectTimeout: o.connectTimeout, PeerTimeout: o.peerTimeout, Linger: o.linger,
 		Trace:            o.trace,
+		EarlyData:        true,
 		IgnorePeerErrors: true, // a forged one must not end a transfer, and none of our commands sends any
 	}
 	if o.datagram {
@@ -104,6 +105,18 @@ func (o linkOptions) udt() *udt.Config {
 		c.NewController = func() proto.Controller { return proto.NewFixed(bits) }
 	}
 	return c
+}
+
+// notLetIn tells of an error whether the link never came to be: its first data went along with the request, and then the
+// other end refused, or fell silent.
+func notLetIn(err error) (v verdict, ok bool) {
+	switch {
+	case errors.Is(err, udt.ErrRejected):
+		return verdict{exitNoLink, "the other end is there and refuses", "it may be busy; try again"}, true
+	case errors.Is(err, udt.ErrNoServer):
+		return verdict{exitNoLink, "the other end was there, and then did not answer", "is it still listening?"}, true
+	}
+	return verdict{}, false
 }
 
 // vectoredReader returns r as a vectorReader, nil if it cannot be one.

@@ -77,6 +77,11 @@ type Config struct {
 	// ConnectTimeout bounds Dial, and how long Rendezvous waits for the peer to
 	// dial as well; 10 s and 30 s if zero.
 	ConnectTimeout time.Duration
+	// EarlyData lets Dial return a round trip sooner where the listener is an end
+	// of ours: when that has said that it is there, and before it has let this end
+	// in. What is written meanwhile goes along. Should the listener refuse, reading
+	// and writing say so; ConnectTimeout holds for them, too.
+	EarlyData bool
 	// PeerTimeout is how long a peer may be silent before the connection
 	// counts as lost; 30 s if zero.
 	PeerTimeout time.Duration
@@ -176,36 +181,45 @@ func (c Config) socket() udpio.Config {
 	return udpio.Config{ReadBuffer: c.ReadBuffer, WriteBuffer: c.WriteBuffer}
 }
 
+// terms returns what connections to remote are granted at most.
+func (c Config) terms(remote netip.Addr) proto.Terms {
+	t := proto.Terms{MSS: c.MSS}
+	if !remote.Is4() {
+		t.MSS -= ipv6Extra
+	}
+	t.Window = max(minFlight, c.ReceiveBuffer/payloadOf(t.MSS))
+	if c.FlowWindow > 0 {
+		t.Window = min(t.Window, max(minFlight, c.FlowWindow))
+	}
+	return t
+}
+
+// payloadOf returns the payload bytes of a full packet.
+func payloadOf(mss int) int { return mss - proto.IPUDPHeaders - proto.HeaderSize }
+
 // proto returns the engine's configuration for a connection to remote.
 func (c Config) proto(id uint32, remote netip.Addr) proto.Config {
-	mss := c.MSS
-	if !remote.Is4() {
-		mss -= ipv6Extra
-	}
 	isn := randomUint32
 	if c.isn != nil {
 		isn = c.isn
 	}
-	payload := mss - proto.IPUDPHeaders - proto.HeaderSize
-	packets := func(bytes int) int { return max(minFlight, bytes/payload) }
-	window, first := packets(c.ReceiveBuffer), 0
+	t, first := c.terms(remote), 0
+	payload := payloadOf(t.MSS)
 	if c.FirstWindow > 0 {
 		first = max(minFirst, c.FirstWindow/payload)
-	}
-	if c.FlowWindow > 0 {
-		window = min(window, max(minFlight, c.FlowWindow))
 	}
 	return proto.Config{
 		Type:           c.Type,
 		ID:             id,
 		ISN:            proto.Seq(isn() & proto.SeqMask),
-		MSS:            mss,
-		Window:         window,
+		MSS:            t.MSS,
+		Window:         t.Window,
 		FirstWindow:    first,
-		SendWindow:     packets(c.SendBuffer),
+		SendWindow:     max(minFlight, c.SendBuffer/payload),
 		MaxBandwidth:   c.MaxBandwidth,
 		Controller:     c.NewController(),
 		UserQueue:      c.UserPackets,
+		EarlyData:      c.EarlyData,
 		PeerTimeout:    c.PeerTimeout,
 		ConnectTimeout: c.ConnectTimeout,
 		PeerIP:         remote,

@@ -196,12 +196,14 @@ func (e *Endpoint) over() (Code, error) {
 // freeID returns an unused socket ID that can't be predicted. e.mu is held.
 func (e *Endpoint) freeID() uint32 {
 	for {
-		id := randomUint32() & proto.SeqMask
-		if id != 0 && e.conns[id] == nil && !e.gone.has(id) {
+		if id := randomUint32() & proto.SeqMask; e.isFree(id) {
 			return id
 		}
 	}
 }
+
+// isFree says whether a connection may have the socket ID. e.mu is held.
+func (e *Endpoint) isFree(id uint32) bool { return id != 0 && e.conns[id] == nil && !e.gone.has(id) }
 
 // remove forgets a connection that is over. Its peer may not know yet; the
 // grave answers for it.

@@ -213,7 +213,7 @@ func (e *Endpoint) request(now time.Time, from netip.AddrPort, b []byte) {
 		}
 		return
 	}
-	verdict, hs, reply := l.acceptor.Handle(proto.Instant(now.Sub(e.epoch)), from, b, nil)
+	verdict, hs, reply := l.acceptor.Handle(proto.Instant(now.Sub(e.epoch)), from, l.cfg.terms(from.Addr()), b, nil)
 	switch verdict {
 	case proto.VerdictReply:
 		e.trace("request from %v: answering with request type %d", from, hs.Request)
@@ -242,7 +242,10 @@ func (e *Endpoint) admit(l *Listener, now time.Time, from netip.AddrPort, b []by
 		return
 	}
 	c := newConn(e, l.cfg, from, now)
-	id := e.freeID()
+	id := hs.EarlyID
+	if !e.isFree(id) {
+		id = e.freeID()
+	}
 	c.p = proto.NewServer(0, l.cfg.proto(id, from.Addr()), hs)
 	c.changed()
 	e.conns[id] = c

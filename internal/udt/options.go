@@ -24,6 +24,7 @@ func (c Config) over(o Config) Config {
 	take(&c.MaxBandwidth, o.MaxBandwidth)
 	take(&c.ConnectTimeout, o.ConnectTimeout)
 	take(&c.meetingTimeout, o.ConnectTimeout)
+	take(&c.EarlyData, o.EarlyData)
 	take(&c.PeerTimeout, o.PeerTimeout)
 	take(&c.Linger, o.Linger)
 	take(&c.UserPackets, o.UserPackets)

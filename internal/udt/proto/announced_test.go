@@ -28,7 +28,7 @@ func TestAnnouncedSizes(t *testing.T) {
 				h := testRequest(1000)
 				h.MSS, h.FlightFlag, h.Cookie = mss, window, jar.Cookie(0, from)
 				requests++
-				verdict, _, reply := a.Handle(0, from, h.Append(Control{Type: TypeHandshake}.Append(nil)), nil)
+				verdict, _, reply := a.Handle(0, from, testTerms, h.Append(Control{Type: TypeHandshake}.Append(nil)), nil)
 				if verdict != VerdictReply || !RequestType(int32(binary.BigEndian.Uint32(reply[HeaderSize+20:]))).Rejected() {
 					t.Errorf("packets of %d bytes, window %d: verdict %d, %x", mss, window, verdict, reply)
 				}

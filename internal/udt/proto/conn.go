@@ -18,6 +18,7 @@ type Config struct {
 	MaxBandwidth   float64
 	Controller     Controller
 	UserQueue      int           // user packets that wait for TakeUser at most; 0 = none are kept
+	EarlyData      bool          // client: data may go to a listener of ours before it has answered the second request
 	PeerTimeout    time.Duration // silence after which the peer is taken for lost
 	ConnectTimeout time.Duration
 	PeerIP         netip.Addr // for the handshake's address field
@@ -224,7 +225,7 @@ func (c *Conn) terminate(now Instant, end End) {
 	}
 	c.state, c.end = StateClosed, end
 	c.timers.init()
-	c.hold = responseHold{}
+	c.hold, c.hs.assumed = responseHold{}, false
 	c.acks.pending = ackNone
 	c.ack2.n, c.keepAlive, c.bye.answer = 0, false, false
 }

@@ -360,10 +360,10 @@ func TestEarlyDataIsBounded(t *testing.T) {
 	cfg := testConfig(1)
 	s := newClientScript(t, cfg)
 	s.handshake(testChallenge(cfg))
-	for i := range packetIndex(3 * maxEarlyPackets) {
+	for i := range packetIndex(3 * maxOvertaking) {
 		s.data(i, []byte("x"))
 	}
-	if s.c.rcv.next != maxEarlyPackets {
+	if s.c.rcv.next != maxOvertaking {
 		t.Errorf("%d early packets kept", s.c.rcv.next)
 	}
 }

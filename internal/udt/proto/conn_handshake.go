@@ -14,9 +14,9 @@ const (
 	// response, and is dead for good if anything comes before it (traps H2,
 	// H3); measured, 20 ms are enough. An end of ours keeps what is early.
 	earlyDataHold = 20 * time.Millisecond
-	// maxEarlyPackets is how many data packets a client keeps that overtook
-	// the response.
-	maxEarlyPackets = 256
+	// maxOvertaking is how many data packets a client keeps that overtook the
+	// response.
+	maxOvertaking = 256
 )
 
 // clientHandshake is the client's side of connection set-up.
@@ -26,7 +26,10 @@ type clientHandshake struct {
 	second  int     // second requests sent
 	sentAt  Instant // the latest of them
 	unheard int     // second requests sent since the last challenge
-	early   int     // data packets kept so far
+	// assumed is whether what the listener's challenge said is taken for its
+	// answer, so that early data can go, until that comes.
+	assumed  bool
+	overtook int // data packets kept so far
 }
 
 // responseHold is the server's side, and that of the end that is connected
@@ -38,6 +41,7 @@ type responseHold struct {
 	sentAt   Instant // first; valid if sent
 	sent     bool
 	active   bool // the peer was not heard from yet
+	early    bool // its early data do not count: they were sent before the response
 	until    Instant
 	repeated bool
 }
@@ -76,6 +80,7 @@ func NewServer(now Instant, cfg Config, hs Handshake) *Conn {
 		},
 		pending: true,
 		active:  true,
+		early:   hs.Early(),
 		until:   now.Add(earlyDataHold),
 	}
 	if hs.offered() {
@@ -153,12 +158,13 @@ func (c *Conn) onHandshake(now Instant, ctl Control) {
 		c.onRendezvous(now, ctl, h)
 		return
 	}
-	if c.state != StateConnecting {
+	if c.state != StateConnecting && !c.hs.assumed {
 		if h.Request > 0 && !h.Request.Rejected() {
 			c.RepeatResponse()
 		}
 		return
 	}
+	h.Info = ctl.Info
 	switch {
 	case h.Request.Rejected():
 		c.terminate(now, c.rejection(h))
@@ -167,19 +173,37 @@ func (c *Conn) onHandshake(now Instant, ctl Control) {
 			c.count.Invalid++
 			return
 		}
+		if c.hs.assumed && h.Cookie == c.hs.request.Cookie {
+			return // a copy
+		}
 		// A listener's challenge is the request with a cookie in it, so the
 		// request's timestamp tells the round trip even if it was repeated.
 		if d := now.microseconds() - ctl.Timestamp; ctl.Timestamp != 0 && c.hs.request.Request == RequestInduction {
 			c.sampleHandshake(min(time.Duration(d)*time.Microsecond, now.Sub(c.opened)))
 		}
 		c.hs.request.Request, c.hs.request.Cookie = RequestConclusion, h.Cookie
+		c.hs.request.Info = extensionOffer
 		c.hs.unheard = 0
 		c.hs.pending = true
 		c.timers.clear(timerHandshake)
+		if c.cfg.EarlyData && c.hs.second == 0 {
+			c.assume(now, h)
+		}
 	default:
-		h.Info = ctl.Info
 		c.onResponse(now, h)
 	}
+}
+
+// assume starts the data phase on what the listener's challenge promises. The
+// second request goes first, and is repeated until it is answered.
+func (c *Conn) assume(now Instant, challenge Handshake) {
+	id := challenge.granted()
+	if id == 0 {
+		return
+	}
+	c.hs.request.Info = extensionEarly
+	c.hs.assumed, c.extended = true, true
+	c.establish(now, min(c.cfg.MSS, int(min(challenge.MSS, MaxMSS))), id, clampFlight(challenge.FlightFlag))
 }
 
 // rejection says why a listener refused. Libudt's sends the request back, so
@@ -197,7 +221,7 @@ func (c *Conn) rejection(h Handshake) End {
 // onResponse takes the listener's final answer. Repeated answers of libudt
 // have version, type and cookie zero, so only what is there is checked.
 func (c *Conn) onResponse(now Instant, h Handshake) {
-	if c.hs.request.Request != RequestConclusion || h.ID == 0 || h.ID > SeqMask {
+	if c.hs.second == 0 || h.ID == 0 || h.ID > SeqMask {
 		c.count.Invalid++
 		return
 	}
@@ -206,7 +230,7 @@ func (c *Conn) onResponse(now Instant, h Handshake) {
 		c.terminate(now, EndMismatched)
 		return
 	}
-	mss := c.cfg.MSS
+	mss, flight := c.cfg.MSS, clampFlight(h.FlightFlag)
 	if h.MSS >= MinMSS && int64(h.MSS) < int64(mss) {
 		mss = int(h.MSS)
 	}
@@ -215,8 +239,18 @@ func (c *Conn) onResponse(now Instant, h Handshake) {
 	if c.hs.second == 1 { // else it isn't known which one this answers
 		c.sampleHandshake(now.Sub(c.hs.sentAt))
 	}
-	c.extended = h.accepted()
-	c.establish(now, mss, h.ID, clampFlight(h.FlightFlag))
+	if c.hs.assumed {
+		if !h.accepted() || mss != c.mss || flight != c.peerFlight {
+			c.terminate(now, EndMismatched) // another listener than the one that challenged
+			return
+		}
+		// What went to another ID than the listener's choice is lost.
+		c.hs.assumed, c.peerID, c.snd.dst = false, h.ID, h.ID
+		c.timers.clear(timerHandshake)
+	} else {
+		c.extended = h.accepted()
+		c.establish(now, mss, h.ID, flight)
+	}
 	c.keepAlive = true // lets the listener know that its data may come
 	if c.rcv.next > 0 {
 		c.timers.set(timerACK, now)
@@ -233,6 +267,7 @@ func (c *Conn) onHandshakeTimer() {
 		c.hs.unheard++
 		if c.hs.unheard > staleCookieRetries {
 			c.hs.request.Request, c.hs.request.Cookie = RequestInduction, 0
+			c.hs.request.Info = extensionOffer
 		}
 	}
 	c.hs.pending = true
@@ -240,7 +275,7 @@ func (c *Conn) onHandshakeTimer() {
 
 // transmitHandshake appends what connection set-up has to send.
 func (c *Conn) transmitHandshake(now Instant, out []Run) []Run {
-	if c.hs.pending && c.state == StateConnecting && len(out) < cap(out) {
+	if c.hs.pending && (c.state == StateConnecting || c.hs.assumed) && len(out) < cap(out) {
 		c.hs.pending = false
 		c.timers.set(timerHandshake, now.Add(handshakeRetry))
 		if c.rdv.active {

@@ -149,7 +149,9 @@ func (c *Conn) learn(a ACK, i packetIndex) {
 	// A libudt receiver advertises its buffer, even where that is larger than
 	// the flight size of its handshake; its loss list is not, and overflows.
 	c.flowEnd = i + packetIndex(min(int64(a.Window), int64(c.path.MaxWindow)))
-	c.rtt.adopt(a.RTT, a.RTTVar)
+	if !c.extended || !guessedRTT(a.RTT, a.RTTVar) { // an end of ours that has measured forgets its guess
+		c.rtt.adopt(a.RTT, a.RTTVar)
+	}
 	if a.HasRates {
 		if a.ArrivalRate != placeholderRate {
 			smooth(&c.path.ArrivalRate, a.ArrivalRate)

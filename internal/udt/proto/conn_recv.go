@@ -52,7 +52,7 @@ func (c *Conn) onControl(now Instant, p []byte) {
 		}
 	}
 	c.lastHeard = now
-	if ctl.Type != TypeHandshake {
+	if ctl.Type != TypeHandshake && (!c.hold.early || ctl.Type.answers()) {
 		c.heard(now)
 	}
 	if ctl.Type != TypeShutdown {
@@ -93,13 +93,15 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 	if c.state == StateConnecting {
 		// It overtook the listener's response; without a copy kept here the
 		// peer would have to send it again.
-		if c.hs.request.Request != RequestConclusion || c.hs.early >= maxEarlyPackets {
+		if c.hs.second == 0 || c.hs.overtook >= maxOvertaking {
 			return false
 		}
-		c.hs.early++
+		c.hs.overtook++
 	} else {
 		c.lastHeard = now
-		c.heard(now)
+		if !c.hold.early {
+			c.heard(now)
+		}
 		c.bye.alive = true
 	}
 	i := indexOf(d.Seq, c.rcv.isn, c.rcv.next)

@@ -357,7 +357,7 @@ func TestRendezvousTimeout(t *testing.T) {
 // A listener of ours challenges what it takes for a client's request.
 func TestRendezvousMeetsListener(t *testing.T) {
 	s := newRendezvousScript(t, testConfig(1))
-	verdict, _, reply := testAcceptor().Handle(0, clientAddr, s.sent[0].b, nil)
+	verdict, _, reply := testAcceptor().Handle(0, clientAddr, testTerms, s.sent[0].b, nil)
 	if verdict != VerdictReply {
 		t.Fatalf("verdict %d", verdict)
 	}

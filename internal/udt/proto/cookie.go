@@ -27,6 +27,13 @@ func (j *CookieJar) Cookie(now Instant, addr netip.AddrPort) uint32 {
 	return j.at(epochOf(now), addr)
 }
 
+// SocketID returns the ID that a connection of the client at addr may have here:
+// of its socket ID and initial sequence number, and the same at any time. It is 1
+// to 0x7FFFFFFF.
+func (j *CookieJar) SocketID(addr netip.AddrPort, id uint32, isn Seq) uint32 {
+	return max(1, binary.BigEndian.Uint32(j.sum(addr, socketTag, uint64(id)<<32|uint64(isn)))&SeqMask)
+}
+
 // Valid reports whether cookie was made for addr in this epoch or the last.
 func (j *CookieJar) Valid(now Instant, addr netip.AddrPort, cookie uint32) bool {
 	if cookie == 0 {
@@ -38,19 +45,30 @@ func (j *CookieJar) Valid(now Instant, addr netip.AddrPort, cookie uint32) bool 
 
 func epochOf(now Instant) uint64 { return uint64(now) / uint64(CookieEpoch) }
 
+// What a sum is for.
+const (
+	cookieTag = iota
+	socketTag
+)
+
 func (j *CookieJar) at(epoch uint64, addr netip.AddrPort) uint32 {
-	var msg [8 + 16 + 2]byte
-	binary.BigEndian.PutUint64(msg[:], epoch)
-	ip := addr.Addr().As16()
-	copy(msg[8:], ip[:])
-	binary.BigEndian.PutUint16(msg[24:], addr.Port())
-	m := hmac.New(sha256.New, j.secret[:])
-	m.Write(msg[:])
-	var sum [sha256.Size]byte
-	return cookieWord(m.Sum(sum[:0]))
+	return cookieWord(j.sum(addr, cookieTag, epoch))
 }
 
 // cookieWord makes the cookie of an HMAC: its first word, but never zero.
 func cookieWord(sum []byte) uint32 {
 	return max(1, binary.BigEndian.Uint32(sum))
+}
+
+// sum is the HMAC over all it is given.
+func (j *CookieJar) sum(addr netip.AddrPort, tag byte, of uint64) []byte {
+	var msg [8 + 16 + 2 + 1]byte
+	binary.BigEndian.PutUint64(msg[:], of)
+	ip := addr.Addr().As16()
+	copy(msg[8:], ip[:])
+	binary.BigEndian.PutUint16(msg[24:], addr.Port())
+	msg[26] = tag
+	m := hmac.New(sha256.New, j.secret[:])
+	m.Write(msg[:])
+	return m.Sum(nil)
 }

@@ -1,5 +1,7 @@
 package proto
 
+import "encoding/binary"
+
 // Two ends of ours say so to each other, in the additional-info word of the
 // handshake's header: the client's requests carry an offer, the listener's
 // answer an acceptance. In a rendezvous first requests offer, and what answers
@@ -8,8 +10,16 @@ package proto
 // offer returned; libudt's clients send 0 and don't look. A listener of ours
 // remembers nothing before the cookie returns: the second request has the offer
 // too.
+//
+// Such a listener's challenge says that it takes early data, which come right
+// behind the second request, and has in its address field the socket ID that
+// they are for. That depends on the listener's secret, the client's address,
+// socket ID and initial sequence number, so that the listener need not remember
+// it, nobody else can tell it, and the client can't choose it. Should it be
+// taken, the connection gets another one, and the data have to be sent again.
 const (
 	extensionOffer  = 0x75637001
+	extensionEarly  = 0x75637041 // in a challenge: early data are taken; in a second request: they follow
 	extensionAccept = 0x75637081
 )
 
@@ -23,7 +33,26 @@ const (
 //     ACK of six words has a seventh: see settled.
 
 // offered says whether a request comes from an end of ours.
-func (h Handshake) offered() bool { return h.Info == extensionOffer }
+func (h Handshake) offered() bool { return h.Info == extensionOffer || h.Info == extensionEarly }
+
+// Early says whether early data follow a request, or are taken by the listener
+// whose challenge it is.
+func (h Handshake) Early() bool { return h.Info == extensionEarly }
+
+// grants makes a challenge one to a client that may send early data.
+func (h *Handshake) grants(t Terms, id uint32) {
+	h.Info = extensionEarly
+	h.MSS, h.FlightFlag = min(h.MSS, uint32(t.MSS)), uint32(t.Window)
+	binary.BigEndian.PutUint32(h.IP[:], id)
+}
+
+// granted is the socket ID that a challenge tells; 0 if there is none.
+func (h Handshake) granted() uint32 {
+	if id := binary.BigEndian.Uint32(h.IP[:]); h.Early() && id <= SeqMask && h.MSS >= MinMSS {
+		return id
+	}
+	return 0
+}
 
 // accepted says whether an answer comes from an end of ours.
 func (h Handshake) accepted() bool { return h.Info == extensionAccept }

@@ -10,7 +10,6 @@ type Fill struct {
 	used    int // payload bytes in slot
 	end     int // slots that may be used
 	stride  int
-	dst     uint32
 	message uint32
 	resumed bool // slot was partly filled before
 	adopted bool // chunk came from a Stage
@@ -47,7 +46,7 @@ func (b *sendBuffer) reserve() (f Fill, ok bool) {
 	b.filling = true
 	return Fill{
 		chunk: c, seq: at.seqOf(b.isn), slot: slot, used: used, end: end,
-		stride: b.stride, dst: b.dst, message: b.message, resumed: b.room > 0,
+		stride: b.stride, message: b.message, resumed: b.room > 0,
 		draft: b.draft, opening: at == b.draft.first,
 	}, true
 }
@@ -88,7 +87,7 @@ func (f *Fill) Advance(n int) {
 	}
 	if f.used == 0 {
 		f.begun = true
-		putDataHeader(f.chunk.buf[f.slot*f.stride:], f.seq, f.word(), f.dst)
+		putDataHeader(f.chunk.buf[f.slot*f.stride:], f.seq, f.word())
 	}
 	f.used += n
 	f.filled += n

@@ -119,7 +119,7 @@ func FuzzAcceptor(f *testing.F) {
 			binary.BigEndian.PutUint32(b[HeaderSize+28:], jar.Cookie(now, from))
 		}
 		in := bytes.Clone(b)
-		verdict, h, reply := a.Handle(now, from, b, nil)
+		verdict, h, reply := a.Handle(now, from, testTerms, b, nil)
 		if !bytes.Equal(b, in) {
 			t.Fatal("the request was written to")
 		}

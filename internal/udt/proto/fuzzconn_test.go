@@ -61,6 +61,7 @@ type world struct {
 	acceptor *Acceptor
 	ends     [2]*fuzzEnd // client, server
 	plain    bool        // they don't know each other for ends of ours
+	early    bool        // the client sends early data
 	meeting  bool        // they dial each other
 	scratch  [1 << 16]byte
 }
@@ -80,6 +81,7 @@ const fuzzQueue = 2000
 
 func newWorld(t *testing.T, script []byte, typ SocketType) *world {
 	w := drawWorld(t, script, typ)
+	w.ends[0].cfg.EarlyData = w.early
 	w.ends[0].conn = NewClient(0, w.ends[0].cfg)
 	w.transmit()
 	return w
@@ -107,6 +109,7 @@ func drawWorld(t *testing.T, script []byte, typ SocketType) *world {
 		isn := w.number()
 		cfg.ISN = Seq(SeqMask - isn)
 		w.plain = isn&1 == 0
+		w.early = !w.plain && isn&2 == 0
 		w.ends[i] = &fuzzEnd{i: i, cfg: cfg, mail: newMail(t, nil)}
 	}
 	return w
@@ -217,14 +220,18 @@ func (w *world) deliver(e *fuzzEnd, n int) {
 }
 
 func (w *world) accept(b []byte) {
-	verdict, h, reply := w.acceptor.Handle(w.now, clientAddr, b, nil)
 	client, server := w.ends[0], w.ends[1]
+	t := Terms{MSS: server.cfg.MSS, Window: server.cfg.Window}
+	verdict, h, reply := w.acceptor.Handle(w.now, clientAddr, t, b, nil)
 	switch {
 	case verdict == VerdictReply:
 		client.in = append(client.in, reply)
 	case verdict == VerdictAccept && server.conn == nil:
 		if w.plain {
 			h.Info = 0
+		}
+		if h.EarlyID != 0 {
+			server.cfg.ID = h.EarlyID
 		}
 		server.conn = NewServer(w.now, server.cfg, h)
 	case verdict == VerdictAccept:
@@ -237,11 +244,11 @@ func (w *world) accept(b []byte) {
 func (w *world) forged(e *fuzzEnd, b []byte) {
 	peer := w.ends[1-e.i].conn
 	if e.i == 1 && !w.meeting {
-		if _, _, reply := w.acceptor.Handle(w.now, clientAddr, b, nil); len(reply) > len(b) {
+		if _, _, reply := w.acceptor.Handle(w.now, clientAddr, testTerms, b, nil); len(reply) > len(b) {
 			w.t.Fatalf("%d bytes answered with %d", len(b), len(reply))
 		}
 	}
-	if e.conn == nil || e.conn.State() == StateConnecting || peer == nil {
+	if e.conn == nil || e.conn.State() == StateConnecting || e.conn.hs.assumed || peer == nil {
 		return // a handshake has no checksum either
 	}
 	if len(b) >= HeaderSize {

@@ -34,7 +34,7 @@ func newHostile(t *testing.T, in []byte) *hostile {
 	h := &hostile{in: in}
 	mode := h.byte()
 	cfg := testConfig(100)
-	cfg.Window, cfg.UserQueue = 2+int(h.byte()), 4
+	cfg.Window, cfg.UserQueue, cfg.EarlyData = 2+int(h.byte()), 4, true
 	cfg.ISN = Seq(SeqMask - int(h.byte()))
 	if mode&hostileMessages != 0 {
 		cfg.Type = Datagram
@@ -49,6 +49,9 @@ func newHostile(t *testing.T, in []byte) *hostile {
 		first.SocketType = cfg.Type
 		if mode&hostileKnown != 0 {
 			first.Info = extensionOffer
+			if mode&hostileBBR != 0 {
+				first.Info = extensionEarly
+			}
 		}
 		first.FlightFlag, first.MSS = h.word(8192), max(MinMSS, h.word(1500))
 		h.c = NewServer(0, cfg, first)

@@ -49,6 +49,7 @@ type Handshake struct {
 	Cookie     uint32      // opaque to the client; rendezvous: see answerTo
 	IP         [16]byte    // as on the wire; see WireIP
 	Info       uint32      // not of the body: the header's additional-info word (extension.go)
+	EarlyID    uint32      // not of the body: the listener's socket that early data of this request are for; 0 = none
 }
 
 // ParseHandshake reads a handshake body. Longer bodies are accepted and their

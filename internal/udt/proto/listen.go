@@ -9,6 +9,13 @@ type Acceptor struct {
 	typ SocketType
 }
 
+// Terms are what a listener grants: a client that sends early data has to know
+// before the answer.
+type Terms struct {
+	MSS    int // bytes, IP and UDP headers included
+	Window int // packets the client may have in flight
+}
+
 // NewAcceptor returns an Acceptor for sockets of the given type.
 func NewAcceptor(jar *CookieJar, typ SocketType) *Acceptor {
 	return &Acceptor{jar: jar, typ: typ}
@@ -27,7 +34,7 @@ const (
 // Handle judges a datagram sent to socket ID 0. The reply, if any, is
 // appended to buf. An expired cookie gets a fresh challenge: libudt's clients
 // answer it at once, where libudt's listener falls silent.
-func (a *Acceptor) Handle(now Instant, from netip.AddrPort, b, buf []byte) (Verdict, Handshake, []byte) {
+func (a *Acceptor) Handle(now Instant, from netip.AddrPort, t Terms, b, buf []byte) (Verdict, Handshake, []byte) {
 	ctl, ok := ParseControl(b)
 	if !ok || ctl.Type != TypeHandshake || len(ctl.Body) != HandshakeSize {
 		return VerdictIgnore, Handshake{}, nil
@@ -39,16 +46,27 @@ func (a *Acceptor) Handle(now Instant, from netip.AddrPort, b, buf []byte) (Verd
 	if h.Request == RequestInduction || !a.jar.Valid(now, from, h.Cookie) {
 		// As libudt does, the challenge is the request with the cookie in it.
 		h.Request, h.Cookie = RequestInduction, a.jar.Cookie(now, from)
+		if h.Info = ctl.Info; h.offered() && a.matches(h) {
+			h.grants(t, a.jar.SocketID(from, h.ID, h.ISN))
+			ctl.Info = h.Info
+		}
 		return VerdictReply, h, replyTo(ctl, h, buf)
 	}
-	if h.Version != Version || h.SocketType != a.typ || h.MSS < MinMSS {
+	if !a.matches(h) {
 		// Libudt's clients look at the request type alone; ours can tell from
 		// the rest what the listener is.
 		h.Version, h.SocketType = Version, a.typ
 		return VerdictReply, h, Reject(ctl, h, buf)
 	}
-	h.Info = ctl.Info
+	if h.Info = ctl.Info; h.Early() {
+		h.EarlyID = a.jar.SocketID(from, h.ID, h.ISN)
+	}
 	return VerdictAccept, h, nil
+}
+
+// matches reports whether a client is one for this listener.
+func (a *Acceptor) matches(h Handshake) bool {
+	return h.Version == Version && h.SocketType == a.typ && h.MSS >= MinMSS
 }
 
 // Reject appends a rejection of request h, which came in ctl.

@@ -5,6 +5,9 @@ import (
 	"testing"
 )
 
+// testTerms are what a listener grants.
+var testTerms = Terms{MSS: 1500, Window: 8192}
+
 func testAcceptor() *Acceptor { return NewAcceptor(testJar(3), Stream) }
 
 // request makes the datagram of a client's request.
@@ -15,7 +18,7 @@ func cookieFor(t testing.TB, a *Acceptor, now Instant) uint32 {
 	t.Helper()
 	h := testRequest(1000)
 	h.Request, h.Cookie = RequestInduction, 0
-	verdict, _, reply := a.Handle(now, clientAddr, request(h), nil)
+	verdict, _, reply := a.Handle(now, clientAddr, testTerms, request(h), nil)
 	ctl, ok := ParseControl(reply)
 	if verdict != VerdictReply || !ok {
 		t.Fatalf("first request: verdict %d, reply %x", verdict, reply)
@@ -37,7 +40,7 @@ func TestAcceptorEchoesRequest(t *testing.T) {
 	in := request(h)
 	copy(in, unhex(t, "8000abcd 01020304 05060708"))
 	buf := []byte("before")
-	verdict, _, reply := a.Handle(0, clientAddr, in, buf)
+	verdict, _, reply := a.Handle(0, clientAddr, testTerms, in, buf)
 	if verdict != VerdictReply || !bytes.HasPrefix(reply, buf) {
 		t.Fatalf("verdict %d, reply %q", verdict, reply)
 	}
@@ -63,7 +66,7 @@ func TestAcceptorAccepts(t *testing.T) {
 	for _, typ := range []RequestType{RequestConclusion, 0, -2, -7} {
 		h := testRequest(1000)
 		h.Cookie, h.Request = cookieFor(t, a, 0), typ
-		verdict, got, reply := a.Handle(0, clientAddr, request(h), nil)
+		verdict, got, reply := a.Handle(0, clientAddr, testTerms, request(h), nil)
 		if verdict != VerdictAccept || got != h || len(reply) != 0 {
 			t.Errorf("request type %d: verdict %d, %+v, reply %x", typ, verdict, got, reply)
 		}
@@ -77,18 +80,18 @@ func TestTrapH1FreshChallenge(t *testing.T) {
 	h := testRequest(1000)
 	h.Cookie = cookieFor(t, a, 0)
 	later := Instant(2 * CookieEpoch)
-	verdict, _, reply := a.Handle(later, clientAddr, request(h), nil)
+	verdict, _, reply := a.Handle(later, clientAddr, testTerms, request(h), nil)
 	ctl, _ := ParseControl(reply)
 	fresh, ok := ParseHandshake(ctl.Body)
 	if verdict != VerdictReply || !ok || fresh.Request != RequestInduction || fresh.Cookie == h.Cookie {
 		t.Fatalf("verdict %d, reply %+v", verdict, fresh)
 	}
 	h.Cookie = fresh.Cookie
-	if verdict, _, _ := a.Handle(later, clientAddr, request(h), nil); verdict != VerdictAccept {
+	if verdict, _, _ := a.Handle(later, clientAddr, testTerms, request(h), nil); verdict != VerdictAccept {
 		t.Errorf("the fresh cookie gets verdict %d", verdict)
 	}
 	// The cookie is worth nothing to anyone else.
-	if verdict, _, _ := a.Handle(later, serverAddr, request(h), nil); verdict != VerdictReply {
+	if verdict, _, _ := a.Handle(later, serverAddr, testTerms, request(h), nil); verdict != VerdictReply {
 		t.Errorf("the cookie from another address gets verdict %d", verdict)
 	}
 }
@@ -98,7 +101,7 @@ func TestTrapH1EpochTurns(t *testing.T) {
 	a := testAcceptor()
 	h := testRequest(1000)
 	h.Cookie = cookieFor(t, a, Instant(CookieEpoch)-1)
-	if verdict, _, _ := a.Handle(Instant(CookieEpoch), clientAddr, request(h), nil); verdict != VerdictAccept {
+	if verdict, _, _ := a.Handle(Instant(CookieEpoch), clientAddr, testTerms, request(h), nil); verdict != VerdictAccept {
 		t.Errorf("verdict %d", verdict)
 	}
 }
@@ -116,14 +119,14 @@ func TestAcceptorRejects(t *testing.T) {
 		spoil(&h)
 		in := request(h)
 		copy(in, unhex(t, "80001234 01020304 05060708"))
-		verdict, _, reply := a.Handle(0, clientAddr, in, nil)
+		verdict, _, reply := a.Handle(0, clientAddr, testTerms, in, nil)
 		if ctl, _ := ParseControl(reply); verdict != VerdictReply || !hasRequest(ctl, RequestInduction) {
 			t.Errorf("%s, without a cookie: verdict %d, reply %x", name, verdict, reply)
 		}
 
 		h.Cookie = cookieFor(t, a, 0)
 		in = append(in[:HeaderSize], h.Append(nil)...)
-		verdict, _, reply = a.Handle(0, clientAddr, in, nil)
+		verdict, _, reply = a.Handle(0, clientAddr, testTerms, in, nil)
 		want := h
 		want.Request, want.Version, want.SocketType = RequestRejected, Version, Stream
 		wire := append(bytes.Clone(in[:12]), 0, 0, peerSocket>>8, peerSocket&0xFF)
@@ -174,7 +177,7 @@ func TestAcceptorIgnores(t *testing.T) {
 		"another rejection": with(func(h *Handshake) { h.Request = 1000 }),
 		"ISN of 32 bits":    with(func(h *Handshake) { h.ISN |= 1 << 31 }),
 	} {
-		if verdict, _, reply := a.Handle(0, clientAddr, b, nil); verdict != VerdictIgnore || len(reply) != 0 {
+		if verdict, _, reply := a.Handle(0, clientAddr, testTerms, b, nil); verdict != VerdictIgnore || len(reply) != 0 {
 			t.Errorf("%s: verdict %d, reply %x", name, verdict, reply)
 		}
 	}

@@ -156,7 +156,7 @@ func TestMalformedPackets(t *testing.T) {
 						forged++
 					}
 				case 1:
-					_, _, reply := p.acceptor.Handle(p.now, clientAddr, b, nil)
+					_, _, reply := p.acceptor.Handle(p.now, clientAddr, testTerms, b, nil)
 					if len(reply) > len(b) {
 						t.Fatalf("%d bytes answered with %d", len(b), len(reply))
 					}

@@ -29,6 +29,12 @@ const (
 	TypeUser              Type = 0x7FFF
 )
 
+// answers reports whether a packet comes of something that the peer was sent, or
+// of the listener's answer: a client sends a keep-alive when it has that.
+func (t Type) answers() bool {
+	return t == TypeKeepAlive || t == TypeACK || t == TypeNAK || t == TypeACK2
+}
+
 // Boundary says where in a message a data packet stands.
 type Boundary uint8
 
@@ -94,8 +100,8 @@ func ParseData(b []byte) (d Data, ok bool) {
 func (d Data) Append(b []byte) []byte {
 	n := len(b)
 	b = append(b, make([]byte, HeaderSize)...)
-	putDataHeader(b[n:], d.Seq, d.messageWord(), d.Dst)
-	binary.BigEndian.PutUint32(b[n+8:], d.Timestamp)
+	putDataHeader(b[n:], d.Seq, d.messageWord())
+	stamp(b[n:], d.Timestamp, d.Dst)
 	return append(b, d.Payload...)
 }
 
@@ -107,16 +113,20 @@ func (d Data) messageWord() uint32 {
 	return w
 }
 
-// putDataHeader writes all but the timestamp, which is set at each
-// transmission.
-func putDataHeader(b []byte, s Seq, word1, dst uint32) {
+// putDataHeader writes what of a data packet's header is known when the packet
+// is begun.
+func putDataHeader(b []byte, s Seq, word1 uint32) {
 	_ = b[HeaderSize-1]
 	binary.BigEndian.PutUint32(b, uint32(s)&SeqMask)
 	binary.BigEndian.PutUint32(b[4:], word1)
-	binary.BigEndian.PutUint32(b[12:], dst)
 }
 
-func putTimestamp(b []byte, us uint32) { binary.BigEndian.PutUint32(b[8:], us) }
+// stamp writes the rest, which is set at each transmission.
+func stamp(b []byte, us, dst uint32) {
+	_ = b[HeaderSize-1]
+	binary.BigEndian.PutUint32(b[8:], us)
+	binary.BigEndian.PutUint32(b[12:], dst)
+}
 
 // Control is a control packet.
 type Control struct {

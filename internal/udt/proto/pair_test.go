@@ -31,6 +31,7 @@ type pair struct {
 	lag        func() time.Duration       // how late timers are served; nil = not at all
 	late       func(e *end) time.Duration // how much later than its link says the next datagram of an end arrives; nil = not at all
 	skew       func() Instant             // how far the listener's clock is ahead; nil = not at all
+	ownIDs     bool                       // the listener has other socket IDs than early data are addressed to
 	sparse     bool                       // long fat links: invariants are checked now and then, nothing read is kept
 	checks     int
 }
@@ -312,7 +313,7 @@ func (p *pair) accept(e *end, b []byte) {
 	if p.skew != nil {
 		now += p.skew()
 	}
-	verdict, hs, reply := p.acceptor.Handle(now, clientAddr, b, nil)
+	verdict, hs, reply := p.acceptor.Handle(now, clientAddr, Terms{MSS: e.cfg.MSS, Window: e.cfg.Window}, b, nil)
 	switch verdict {
 	case VerdictReply:
 		p.emit(e, reply)
@@ -321,7 +322,11 @@ func (p *pair) accept(e *end, b []byte) {
 			e.conn.RepeatResponse()
 			return
 		}
-		e.conn = NewServer(p.now, e.cfg, hs)
+		cfg := e.cfg
+		if hs.Early() && !p.ownIDs {
+			cfg.ID = hs.EarlyID
+		}
+		e.conn = NewServer(p.now, cfg, hs)
 	}
 }
 

@@ -107,7 +107,7 @@ func (p *path) transfer(start time.Duration, size int64, cc Controller, back sim
 	rng := rand.New(rand.NewPCG(uint64(i), 77))
 	cfg := testConfig(uint32(1000 + i))
 	cfg.ISN = Seq(rng.Uint32() & SeqMask)
-	cfg.Controller = cc
+	cfg.Controller, cfg.EarlyData = cc, true
 	cfg.Window = (256 << 20) / 1456
 	c := &carrier{
 		p: p, i: i, start: Instant(start), size: size, cfg: cfg, doneAt: never,
@@ -200,14 +200,13 @@ func (c *carrier) receive(b []byte) {
 		c.to.HandleDatagram(c.p.now, b)
 		return
 	}
-	verdict, hs, reply := c.acceptor.Handle(c.p.now, clientAddr, b, nil)
+	verdict, hs, reply := c.acceptor.Handle(c.p.now, clientAddr, Terms{MSS: c.cfg.MSS, Window: c.cfg.Window}, b, nil)
 	switch {
 	case verdict == VerdictReply:
 		c.answer(reply)
 	case verdict == VerdictAccept && c.to == nil:
 		cfg := c.cfg
-		cfg.ID += 1000
-		cfg.Controller = NewNative()
+		cfg.ID, cfg.Controller = hs.EarlyID, NewNative()
 		c.to = NewServer(c.p.now, cfg, hs)
 		if c.onServer != nil {
 			c.onServer(c.to)

@@ -51,7 +51,7 @@ func (e *rttEstimator) adopt(rtt, rttvar uint32) {
 		return
 	}
 	if e.measured {
-		if d == initialRTT && v == initialRTTVar {
+		if guessedRTT(rtt, rttvar) {
 			e.guesses = guessReports
 			return
 		}
@@ -61,6 +61,12 @@ func (e *rttEstimator) adopt(rtt, rttvar uint32) {
 		}
 	}
 	e.srtt, e.rttvar = d, v
+}
+
+// guessedRTT tells whether an ACK's words are those of an end that has measured
+// nothing yet.
+func guessedRTT(rtt, rttvar uint32) bool {
+	return time.Duration(rtt)*time.Microsecond == initialRTT && time.Duration(rttvar)*time.Microsecond == initialRTTVar
 }
 
 // spread is the mean plus four deviations: nearly every round trip is shorter.

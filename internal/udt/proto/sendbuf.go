@@ -28,10 +28,10 @@ type sendChunk struct {
 // The tail packet may be partly filled; it grows until it is sent.
 type sendBuffer struct {
 	isn     Seq
-	stride  int // bytes of a full packet
-	payload int // payload bytes of a full packet
-	slots   int // per chunk
-	dst     uint32
+	stride  int    // bytes of a full packet
+	payload int    // payload bytes of a full packet
+	slots   int    // per chunk
+	dst     uint32 // the peer's socket ID
 
 	ring            chunkRing[sendChunk]
 	una, next, tail packetIndex
@@ -139,7 +139,7 @@ func (b *sendBuffer) runAt(i, end packetIndex, most int) run {
 func (b *sendBuffer) bytes(r run, now Instant) []byte {
 	ts := now.microseconds()
 	for s := r.from; s < r.from+r.n; s++ {
-		putTimestamp(r.chunk.buf[s*b.stride:], ts)
+		stamp(r.chunk.buf[s*b.stride:], ts, b.dst)
 		r.chunk.sent[s] = now
 	}
 	last := r.from + r.n - 1
