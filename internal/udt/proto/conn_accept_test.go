@@ -104,6 +104,27 @@ func TestTrapH3ResponseRepeated(t *testing.T) {
 	}
 }
 
+// A machine that is busy looks late after its timers: the first response has its
+// time nevertheless, and so has the second.
+func TestTrapH2HoldOfABusyMachine(t *testing.T) {
+	s := &script{t: t, c: NewServer(0, testConfig(1), testRequest(1000)), now: Instant(30 * ms)}
+	s.write(5)
+	for _, which := range []string{"first", "second"} {
+		sent := s.take()
+		if c, ok := ParseControl(sent[0].b); len(sent) != 1 || !ok || !hasRequest(c, RequestConclusion) {
+			t.Fatalf("%s: %d packets, the first of them %x, want a response alone", which, len(sent), sent[0].b)
+		}
+		if which == "first" {
+			s.now = s.now.Add(35 * ms) // in place of 10
+			s.step()
+		}
+	}
+	s.pass(10 * ms)
+	if n := len(s.takenData()); n != 5 {
+		t.Errorf("%d packets after the hold", n)
+	}
+}
+
 // The first flight that a client can't know of yet is no sign of congestion.
 func TestTrapH3EarlyTimeoutIsNoCongestion(t *testing.T) {
 	cfg := testConfig(1)

@@ -81,14 +81,13 @@ func NewServer(now Instant, cfg Config, hs Handshake) *Conn {
 		pending: true,
 		active:  true,
 		early:   hs.Early(),
-		until:   now.Add(earlyDataHold),
+		until:   never,
 	}
 	if hs.offered() {
 		c.extended = true
 		c.hold.response.Info = extensionAccept
 	}
 	c.establish(now, mss, hs.ID, clampFlight(hs.FlightFlag))
-	c.timers.set(timerHold, now.Add(earlyDataHold/2))
 	return c
 }
 
@@ -133,13 +132,16 @@ func (c *Conn) holds() bool { return c.hold.active && !c.extended }
 
 func (c *Conn) held(now Instant) bool { return c.holds() && now < c.hold.until }
 
-// onHoldTimer repeats the response once half-way through the hold, and then
-// lets the data go. In a rendezvous data also connect a peer of libudt, but a
+// onHoldTimer repeats the response once half-way through the hold, which begins
+// with the first, and then lets the data go. Where this end is late, the time
+// between the response and the data is kept all the same: had the first been lost,
+// data right behind or before the second would do harm. In a rendezvous data also connect a peer of libudt, but a
 // blocking one for nothing: there the response is repeated before them, too.
-func (c *Conn) onHoldTimer() {
+func (c *Conn) onHoldTimer(now Instant) {
 	if !c.hold.repeated {
 		c.hold.repeated = true
 		c.hold.pending = true
+		c.hold.until = max(c.hold.until, now.Add(earlyDataHold/2))
 		c.timers.set(timerHold, c.hold.until)
 		return
 	}
@@ -291,6 +293,10 @@ func (c *Conn) transmitHandshake(now Instant, out []Run) []Run {
 		c.hold.pending = false
 		if !c.hold.sent {
 			c.hold.sent, c.hold.sentAt = true, now
+			if c.hold.active {
+				c.hold.until = now.Add(earlyDataHold)
+				c.timers.set(timerHold, now.Add(earlyDataHold/2))
+			}
 		}
 		out = c.packet(out, func(b []byte) []byte { return appendHandshake(b, c.hold.response, c.peerID) })
 		if c.rdv.active {

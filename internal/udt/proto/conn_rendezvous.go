@@ -147,8 +147,7 @@ func (c *Conn) meet(now Instant, h Handshake, stamp uint32) {
 		return
 	}
 	c.hold.active, c.hold.pending = true, true
-	c.hold.until = now.Add(earlyDataHold)
-	c.timers.set(timerHold, now.Add(earlyDataHold/2))
+	c.hold.until = never
 }
 
 // metSilently reports whether a packet that is no handshake, sent to our socket

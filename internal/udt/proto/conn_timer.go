@@ -63,7 +63,7 @@ func (c *Conn) HandleTimeout(now Instant) {
 		c.abandon(c.drainedOrNot())
 	}
 	if c.timers.expire(timerHold, now) {
-		c.onHoldTimer()
+		c.onHoldTimer(now)
 	}
 	if c.timers.expire(timerACK, now) {
 		c.onACKTimer(now)
