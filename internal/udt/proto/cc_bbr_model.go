@@ -87,7 +87,7 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	// sent after it began; on a short path it lasts for an interval of ACKs.
 	if r.Prior >= m.roundEnd && s.Now.Sub(m.roundStart) >= minTick {
 		m.newRound = true
-		m.roundEnd, m.roundStart = s.Delivered, s.Now
+		m.beginRound(s)
 		m.endRound(s, phase)
 	}
 	if r.RTT > 0 {
@@ -115,6 +115,10 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	m.capacity = max(m.capacity, m.maxBW(), min(s.Capacity, maxCapacity*m.maxBW()))
 	m.extra.add(s, m.bandwidth(), m.inflight(1)+m.burst()+m.unreported, m.newRound)
 }
+
+// beginRound lets a round trip last from now on, until a packet is delivered that
+// is sent after it.
+func (m *bbrModel) beginRound(s *PathState) { m.roundEnd, m.roundStart = s.Delivered, s.Now }
 
 // span is the least time to measure a rate over.
 func (m *bbrModel) span() time.Duration { return max(minTick, jitterTicks*m.turns.spread()) }

@@ -183,6 +183,14 @@ func (b *BBR) updateStartup(s *PathState) {
 		b.enter(phaseDrain)
 		return
 	}
+	if bw := m.maxBW(); st.capacity > 0 && bw >= 0.9*st.capacity && bw < 1.1*st.capacity && !m.queued() && !overrun {
+		// There is nothing to drain, and the word may be too low: a train, or
+		// pairs, that were torn apart on the way tell less.
+		m.beginRound(s) // Up counts them
+		b.startSearch(s)
+		b.cycle.found = max(bw, st.capacity)
+		return
+	}
 	if !m.newRound {
 		return
 	}
@@ -202,13 +210,6 @@ func (b *BBR) updateStartup(s *PathState) {
 	case overrun: // section 5.3.1.3
 		b.probe.probed(true, m.queued())
 		m.hi = max(m.inflight(1), float64(s.Sample.InFlight)*bbrBeta)
-	case st.capacity > 0 && bw >= 0.9*st.capacity && bw < 1.1*st.capacity:
-		if !m.queued() {
-			// There is nothing to drain, and the word may be too low: pairs
-			// that were torn apart on the way tell less.
-			b.startSearch(s)
-			return
-		}
 	case bw >= st.full*fullGrowth:
 		st.full, st.count = bw, 0
 		return
