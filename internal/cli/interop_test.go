@@ -92,8 +92,19 @@ func TestInterop(t *testing.T) {
 	t.Run("Names", func(t *testing.T) { testSendfileNames(t, p) })
 }
 
+// unacknowledged is what the server says of a client whose shutdown came and whose last ACK did not: libudt's thread wakes the
+// program before it sends the ACK, and on a busy machine the program is sometimes done before that thread goes on. Nobody at
+// the server can know then that the client has everything.
+const unacknowledged = "before the client had acknowledged it"
+
 // Files go to and come from UDT4's own programs.
 func testSendfileSizes(t *testing.T, p libudtPeer) {
+	known := 0
+	defer func() {
+		if known == 0 {
+			t.Error("not one client has acknowledged everything")
+		}
+	}()
 	for _, size := range []int{0, 1, 1448, 1449, 1 << 20, 50_000_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			if size > 1<<20 && testing.Short() {
@@ -113,7 +124,12 @@ func testSendfileSizes(t *testing.T, p libudtPeer) {
 
 			s := start(t, procOptions{udp: true}, "send", "--listen=127.0.0.1:0", "--compat=sendfile", src)
 			p.fetch(t, s.listening(), "source", theirs)
-			s.ends(0)
+			if s.wait() == int(exitUnknown) {
+				s.says(unacknowledged)
+			} else {
+				s.ends(0)
+				known++
+			}
 			same(theirs)
 
 			at, wait := p.serve(t, 1)
@@ -143,8 +159,12 @@ func testSendfileNames(t *testing.T, p libudtPeer) {
 		t.Errorf("a file that is not served:\n%s", out)
 	}
 	s.signals <- syscall.SIGTERM
-	s.ends(0)
-	if c := strings.Count(s.stderr.String(), "sent 5 B"); c != clients {
+	s.wait()
+	unknown := strings.Count(s.stderr.String(), unacknowledged)
+	if unknown == 0 {
+		s.ends(0)
+	}
+	if c := strings.Count(s.stderr.String(), "sent 5 B") + unknown; c != clients {
 		t.Errorf("%d of %d: %s", c, clients, s.stderr)
 	}
 

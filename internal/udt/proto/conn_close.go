@@ -10,10 +10,10 @@ const (
 	// sign of life. Bounds of the time it has for that.
 	byePatience    = 20 * time.Millisecond
 	maxByePatience = time.Second
-	// lateACK is that time while a libudt receiver may have got all we
+	// lateACK is the least of that time while a libudt receiver may have got all we
 	// sent: it gives data to its program before it sends the ACK, so that the
 	// program's shutdown may come first, by as long as its threads need.
-	lateACK     = 2 * time.Second
+	lateACK     = 500 * time.Millisecond
 	byeProbes   = 2
 	maxByeSigns = 4
 	// readerGrace is how long a libudt receiver of messages has to read what it
@@ -240,11 +240,12 @@ func (c *Conn) askForLife(now Instant) {
 		// is under way its queues delay the question too, more than we knew.
 		spread = min(spread, c.ackRTT.spread())
 	}
-	wait := min(max(byePatience, spread), maxByePatience)
+	least := byePatience
 	if !c.extended && c.snd.next == c.snd.tail && c.unconfirmed() {
-		wait = lateACK
+		least = lateACK
 	}
-	c.timers.set(timerBye, now.Add(wait/byeProbes))
+	wait := min(max(least, spread), maxByePatience) / byeProbes
+	c.timers.set(timerBye, now.Add(wait))
 }
 
 // onByeTimer sends the next copy of our shutdown, or judges the peer's.

@@ -158,7 +158,7 @@ func TestCloseAfterShutdown(t *testing.T) {
 		s := newConnectedScript(t, testConfig(1))
 		s.write(packets)
 		s.control(TypeShutdown, 0, 0)
-		s.wait(3 * time.Second)
+		s.wait(time.Second)
 		s.c.Close(s.now, time.Minute)
 		want := EndLocal
 		if packets > 0 {
@@ -176,7 +176,7 @@ func TestAbortAfterShutdown(t *testing.T) {
 	s := newConnectedScript(t, testConfig(1))
 	s.write(2)
 	s.control(TypeShutdown, 0, 0)
-	s.wait(3 * time.Second)
+	s.wait(time.Second)
 	s.take()
 	s.c.Abort(s.now)
 	s.pass(time.Second)

@@ -178,7 +178,7 @@ func TestShutdownWhileDraining(t *testing.T) {
 	s.c.Close(s.now, time.Minute)
 	s.step()
 	s.control(TypeShutdown, 0, 0)
-	s.wait(3 * time.Second)
+	s.wait(time.Second)
 	if s.c.End() != EndLinger || !s.c.Ready().Closed {
 		t.Errorf("end %d, closed %v: what was written is lost", s.c.End(), s.c.Ready().Closed)
 	}
@@ -197,7 +197,7 @@ func TestShutdownBeforeTheLastACK(t *testing.T) {
 		}
 		s.step()
 		s.control(TypeShutdown, 0, 0)
-		s.pass(1900 * ms)
+		s.pass(400 * ms)
 		if s.c.End() != EndNone {
 			t.Fatalf("closed first %v: end %d before the last ACK", closeFirst, s.c.End())
 		}
