@@ -80,7 +80,7 @@ func NewServer(now Instant, cfg Config, hs Handshake) *Conn {
 		},
 		pending: true,
 		active:  true,
-		early:   hs.Early(),
+		early:   hs.early(),
 		until:   never,
 	}
 	if hs.offered() {
@@ -105,9 +105,10 @@ func (c *Conn) RepeatResponse() {
 
 // heard lifts the hold on early data. It is the first round trip of a
 // listener's end; a client of libudt may have taken its time, though, so that
-// only less than the guess is believed.
-func (c *Conn) heard(now Instant) {
-	if !c.hold.active {
+// only less than the guess is believed. From a client that sends early data only
+// an answer counts, to something that it was sent.
+func (c *Conn) heard(now Instant, answer bool) {
+	if !c.hold.active || c.hold.early && !answer {
 		return
 	}
 	c.hold.active = false

@@ -52,8 +52,8 @@ func (c *Conn) onControl(now Instant, p []byte) {
 		}
 	}
 	c.lastHeard = now
-	if ctl.Type != TypeHandshake && (!c.hold.early || ctl.Type.answers()) {
-		c.heard(now)
+	if ctl.Type != TypeHandshake {
+		c.heard(now, ctl.Type.answers())
 	}
 	if ctl.Type != TypeShutdown {
 		c.bye.alive = true
@@ -99,9 +99,7 @@ func (c *Conn) onData(now Instant, p []byte) bool {
 		c.hs.overtook++
 	} else {
 		c.lastHeard = now
-		if !c.hold.early {
-			c.heard(now)
-		}
+		c.heard(now, false)
 		c.bye.alive = true
 	}
 	i := indexOf(d.Seq, c.rcv.isn, c.rcv.next)

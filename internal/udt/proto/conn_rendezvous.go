@@ -176,7 +176,7 @@ func (c *Conn) metSilently(now Instant, seq *Seq) bool {
 func (c *Conn) onLateRendezvous(now Instant, ctl Control, h Handshake) {
 	switch h.Request {
 	case RequestAgreement:
-		c.heard(now)
+		c.heard(now, true)
 	case RequestRendezvous, RequestConclusion:
 		if h.ID != c.peerID {
 			c.count.Invalid++

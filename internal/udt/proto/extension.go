@@ -35,9 +35,9 @@ const (
 // offered says whether a request comes from an end of ours.
 func (h Handshake) offered() bool { return h.Info == extensionOffer || h.Info == extensionEarly }
 
-// Early says whether early data follow a request, or are taken by the listener
+// early says whether early data follow a request, or are taken by the listener
 // whose challenge it is.
-func (h Handshake) Early() bool { return h.Info == extensionEarly }
+func (h Handshake) early() bool { return h.Info == extensionEarly }
 
 // grants makes a challenge one to a client that may send early data.
 func (h *Handshake) grants(t Terms, id uint32) {
@@ -48,7 +48,7 @@ func (h *Handshake) grants(t Terms, id uint32) {
 
 // granted is the socket ID that a challenge tells; 0 if there is none.
 func (h Handshake) granted() uint32 {
-	if id := binary.BigEndian.Uint32(h.IP[:]); h.Early() && id <= SeqMask && h.MSS >= MinMSS {
+	if id := binary.BigEndian.Uint32(h.IP[:]); h.early() && id <= SeqMask && h.MSS >= MinMSS {
 		return id
 	}
 	return 0

@@ -58,7 +58,7 @@ func (a *Acceptor) Handle(now Instant, from netip.AddrPort, t Terms, b, buf []by
 		h.Version, h.SocketType = Version, a.typ
 		return VerdictReply, h, Reject(ctl, h, buf)
 	}
-	if h.Info = ctl.Info; h.Early() {
+	if h.Info = ctl.Info; h.early() {
 		h.EarlyID = a.jar.SocketID(from, h.ID, h.ISN)
 	}
 	return VerdictAccept, h, nil

@@ -323,7 +323,7 @@ func (p *pair) accept(e *end, b []byte) {
 			return
 		}
 		cfg := e.cfg
-		if hs.Early() && !p.ownIDs {
+		if hs.early() && !p.ownIDs {
 			cfg.ID = hs.EarlyID
 		}
 		e.conn = NewServer(p.now, cfg, hs)
