@@ -22,17 +22,34 @@ const (
 // What a device or a scheduler has held up comes in bursts faster than the
 // path. So a sample is made of speedSpan, which holds many of those; a longer
 // gap is a sample of its own, which the filter leaves out if it was a pause.
+//
+// As long as there are only a few samples, the mean of all that came without a
+// pause counts: a packet train of a few milliseconds has to tell, and what holds
+// up the packets at the end of a sample brings them at the begin of the next.
 type arrivalSpeed struct {
 	started bool
 	last    Instant
 	pending int // packets seen at the moment last
 
-	span   Instant // of the sample being made
-	count  int     // its packets
-	events int     // its moments
-	known  bool    // there was a sample of speedSpan
+	sample burst // being made
+	first  burst // all that came without a pause, while there are a few samples
+	whole  int   // samples of speedSpan made, up to a few
 	win    sampleWindow
 }
+
+// A burst is packets and the time they came in.
+type burst struct {
+	span   Instant
+	count  int
+	events int // moments
+}
+
+func (b *burst) add(dt Instant, n int) { b.span, b.count, b.events = b.span+dt, b.count+n, b.events+1 }
+
+func (b *burst) enough() bool { return b.events >= enoughEvents && b.count >= enoughPackets }
+
+// rate returns packets/s.
+func (b *burst) rate() float64 { return 1e9 * float64(b.count) / float64(b.span) }
 
 const (
 	speedSpan = Instant(4 * time.Millisecond)
@@ -40,6 +57,8 @@ const (
 	// came at enoughEvents moments after the first, with enoughPackets.
 	enoughEvents  = 2
 	enoughPackets = 8
+	// fewSamples is how many are a few.
+	fewSamples = 4
 	// outlier is how many times as long or as short as others an interval is
 	// that is not of their kind, as in UDT's median filter.
 	outlier = 8
@@ -61,7 +80,7 @@ func (a *arrivalSpeed) batch(now Instant, n int) {
 	}
 	n = a.pending
 	a.last, a.pending = now, 0
-	if dt >= speedSpan && (a.known || !a.steady(dt, n)) {
+	if dt >= speedSpan && (a.known() || !a.steady(dt, n)) {
 		a.win.add(float64(dt)/float64(n), n, arrivalWindow)
 		return
 	}
@@ -71,34 +90,39 @@ func (a *arrivalSpeed) batch(now Instant, n int) {
 // steady tells whether a long gap before the first sample is how packets come
 // here, one by one, and no pause.
 func (a *arrivalSpeed) steady(dt Instant, n int) bool {
-	return n == 1 && (a.count == 0 || dt*Instant(a.count) <= outlier*a.span)
+	return n == 1 && (a.sample.count == 0 || dt*Instant(a.sample.count) <= outlier*a.sample.span)
 }
 
 // add adds n packets to the sample being made.
 func (a *arrivalSpeed) add(dt Instant, n int) {
-	if !a.known && a.count < enoughPackets && outlier*dt*Instant(a.count) < a.span*Instant(n) {
-		a.span, a.count, a.events = 0, 0, 0 // what was sent before the burst
+	b := &a.sample
+	if !a.known() && b.count < enoughPackets && outlier*dt*Instant(b.count) < b.span*Instant(n) {
+		a.sample, a.first = burst{}, burst{} // what was sent before the burst
 	}
-	a.span, a.count, a.events = a.span+dt, a.count+n, a.events+1
-	if a.span < speedSpan || !a.known && !a.enough() {
+	b.add(dt, n)
+	if a.whole < fewSamples {
+		a.first.add(dt, n)
+	}
+	if b.span < speedSpan || !a.known() && !b.enough() {
 		return
 	}
-	if !a.known {
-		a.known, a.win = true, sampleWindow{}
+	if !a.known() {
+		a.win = sampleWindow{}
 	}
-	a.win.add(float64(a.span)/float64(a.count), a.count, arrivalWindow)
-	a.span, a.count, a.events = 0, 0, 0
+	a.win.add(float64(b.span)/float64(b.count), b.count, arrivalWindow)
+	a.sample, a.whole = burst{}, min(a.whole+1, fewSamples)
 }
 
-func (a *arrivalSpeed) enough() bool { return a.events >= enoughEvents && a.count >= enoughPackets }
+// known tells whether there was a sample of speedSpan.
+func (a *arrivalSpeed) known() bool { return a.whole > 0 }
 
 // rate returns packets/s, 0 if unknown.
 func (a *arrivalSpeed) rate() float64 {
 	switch {
-	case a.known || a.win.n >= enoughPauses:
+	case a.whole == fewSamples || !a.known() && a.win.n >= enoughPauses:
 		return a.win.rate()
-	case a.enough():
-		return 1e9 * float64(a.count) / float64(a.span)
+	case a.first.enough():
+		return a.first.rate()
 	}
 	return 0
 }

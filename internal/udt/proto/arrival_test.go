@@ -93,6 +93,29 @@ func TestArrivalSpeedOfTheFirstBurst(t *testing.T) {
 	}
 }
 
+// A train tells the same wherever a device on the way held it up, for half of its
+// time, as long as that was not at its begin or end; what was held up comes at once.
+func TestArrivalSpeedOfATrainHeldUp(t *testing.T) {
+	const n, gap, stall = 256, 24_000, 3_000_000
+	for at := 1; at < n-stall/gap-4; at++ {
+		var a arrivalSpeed
+		for i := range 16 { // taken in one go
+			a.batch(Instant(i*1000), 1)
+		}
+		a.batch(90_000_000, 1)
+		for i := range n {
+			now := Instant(100_000_000 + i*gap)
+			if i >= at {
+				now = max(now, Instant(100_000_000+at*gap+stall))
+			}
+			a.batch(now, 1)
+		}
+		if got := a.rate(); math.Abs(got/(1e9/gap)-1) > 0.1 {
+			t.Errorf("held up at packet %d: %.0f packets/s", at, got)
+		}
+	}
+}
+
 func TestArrivalSpeedUnknown(t *testing.T) {
 	var a arrivalSpeed
 	for range 100 {

@@ -88,7 +88,7 @@ func (st *bbrStartup) begin(s *PathState) {
 // report takes in what the receiver estimates.
 func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	r := s.Latest
-	late := !st.told && (m.minRTT() < trainRTT || s.Now > st.at.Add(2*syn))
+	late := !st.told && (m.minRTT() < trainRTT || s.Now > st.at.Add(2*syn+m.minRTT()/2))
 	if !st.begun || r.Count == st.reports && !late {
 		return
 	}

@@ -146,7 +146,7 @@ func (c *Conn) transmitACK(now Instant, out []Run) []Run {
 		speed := c.arrival.rate()
 		a.ArrivalRate = rateWord(speed)
 		a.Capacity = max(placeholderRate, rateWord(c.capacity.rate()))
-		if c.arrival.known {
+		if c.arrival.known() {
 			// Where there are no pairs what has arrived is the best lower bound.
 			a.Capacity = max(a.Capacity, a.ArrivalRate)
 			switch {
