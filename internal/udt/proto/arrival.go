@@ -23,16 +23,15 @@ const (
 // path. So a sample is made of speedSpan, which holds many of those; a longer
 // gap is a sample of its own, which the filter leaves out if it was a pause.
 //
-// As long as there are only a few samples, the mean of all that came without a
-// pause counts: a packet train of a few milliseconds has to tell, and what holds
-// up the packets at the end of a sample brings them at the begin of the next.
+// As long as there are only a few samples, all that came without a pause counts: a
+// packet train of a few milliseconds has to tell (train.go).
 type arrivalSpeed struct {
 	started bool
 	last    Instant
 	pending int // packets seen at the moment last
 
 	sample burst // being made
-	first  burst // all that came without a pause, while there are a few samples
+	first  train // all that came without a pause, while there are a few samples
 	whole  int   // samples of speedSpan made, up to a few
 	win    sampleWindow
 }
@@ -47,9 +46,6 @@ type burst struct {
 func (b *burst) add(dt Instant, n int) { b.span, b.count, b.events = b.span+dt, b.count+n, b.events+1 }
 
 func (b *burst) enough() bool { return b.events >= enoughEvents && b.count >= enoughPackets }
-
-// rate returns packets/s.
-func (b *burst) rate() float64 { return 1e9 * float64(b.count) / float64(b.span) }
 
 const (
 	speedSpan = Instant(4 * time.Millisecond)
@@ -97,11 +93,11 @@ func (a *arrivalSpeed) steady(dt Instant, n int) bool {
 func (a *arrivalSpeed) add(dt Instant, n int) {
 	b := &a.sample
 	if !a.known() && b.count < enoughPackets && outlier*dt*Instant(b.count) < b.span*Instant(n) {
-		a.sample, a.first = burst{}, burst{} // what was sent before the burst
+		a.sample, a.first = burst{}, train{} // what was sent before the burst
 	}
 	b.add(dt, n)
 	if a.whole < fewSamples {
-		a.first.add(dt, n)
+		a.first.take(dt, n)
 	}
 	if b.span < speedSpan || !a.known() && !b.enough() {
 		return

@@ -93,25 +93,62 @@ func TestArrivalSpeedOfTheFirstBurst(t *testing.T) {
 	}
 }
 
-// A train tells the same wherever a device on the way held it up, for half of its
-// time, as long as that was not at its begin or end; what was held up comes at once.
-func TestArrivalSpeedOfATrainHeldUp(t *testing.T) {
-	const n, gap, stall = 256, 24_000, 3_000_000
-	for at := 1; at < n-stall/gap-4; at++ {
-		var a arrivalSpeed
-		for i := range 16 { // taken in one go
-			a.batch(Instant(i*1000), 1)
-		}
-		a.batch(90_000_000, 1)
-		for i := range n {
-			now := Instant(100_000_000 + i*gap)
-			if i >= at {
-				now = max(now, Instant(100_000_000+at*gap+stall))
+// A train tells much the same wherever its sender was held up for half of its time, or
+// a device on the way, after which what was held up comes at once; and with jitter that
+// is three times as long as the train.
+func TestArrivalSpeedOfATrain(t *testing.T) {
+	const n, gap, stall, jitter = 256, 24_000, 3_000_000, 20_000_000
+	least := map[string]float64{"sender": 0.65, "device": 0.8, "jitter": 0.4} // 0.67: in the very middle it is the mean
+	most := map[string]float64{"sender": 1.1, "device": 1.2, "jitter": 1.6}
+	random := rand.New(rand.NewPCG(1, 1))
+	for name, delay := range map[string]func(i, k int) Instant{
+		"sender": func(i, k int) Instant {
+			if i < k {
+				return 0
 			}
-			a.batch(now, 1)
+			return stall
+		},
+		"device": func(i, k int) Instant {
+			if i < k {
+				return 0
+			}
+			return max(0, stall-Instant(i-k)*gap)
+		},
+		"jitter": func(int, int) Instant { return Instant(random.IntN(jitter)) },
+	} {
+		sum := 0.0
+		for k := range n - stall/gap {
+			var a arrivalSpeed
+			for i := range Instant(16) { // taken in one go
+				a.batch(i*1000, 1)
+			}
+			a.batch(90_000_000, 1)
+			now := Instant(0)
+			for i := range n {
+				now = max(now, Instant(100_000_000+i*gap)+delay(i, k))
+				a.batch(now, 1)
+			}
+			got := a.rate() * gap / 1e9
+			if got < least[name] || got > most[name] {
+				t.Errorf("%s, %d: %.2f times the rate", name, k, got)
+			}
+			sum += got
 		}
-		if got := a.rate(); math.Abs(got/(1e9/gap)-1) > 0.1 {
-			t.Errorf("held up at packet %d: %.0f packets/s", at, got)
+		if mean := sum / (n - stall/gap); math.Abs(mean-1) > 0.2 {
+			t.Errorf("%s: %.2f times the rate on average", name, mean)
+		}
+	}
+}
+
+// A train of any length keeps to its points.
+func TestTrainOfAnyLength(t *testing.T) {
+	for _, n := range []int{1, 8, 63, 64, 1000, 100_000} {
+		var tr train
+		for range n {
+			tr.take(1000, 1)
+		}
+		if got := tr.rate(); math.Abs(got/1e6-1) > 1e-9 {
+			t.Errorf("%d packets: %.0f packets/s", n, got)
 		}
 	}
 }
