@@ -34,7 +34,9 @@ const (
 	// firstUpGain is how fast a probe begins at most (section 5.6.1): pairs that
 	// a receiver took out of its buffer together tell a capacity too high.
 	firstUpGain = 1.25
-	// maxUpGain is how fast a probe gets that goes on finding.
+	// foundGain is how fast at least a probe goes on that has found more, and
+	// maxUpGain how fast it gets.
+	foundGain = 1.5
 	maxUpGain = 2
 )
 
@@ -114,7 +116,7 @@ func (b *BBR) updateUp(s *PathState) {
 	switch {
 	case c.gain > 1 && bw >= c.found*(1+(c.gain-1)/2) && (m.deprived() || !m.rivalled(s.Now)):
 		c.found, c.full = bw, false
-		c.gain = min(maxUpGain, 2*c.gain-1)
+		c.gain = min(maxUpGain, max(foundGain, 2*c.gain-1))
 		b.rounds = 0
 	case b.rounds >= 2 && s.Now.Sub(c.shown) >= m.span():
 		b.probe.probed(false, m.queued())
@@ -166,7 +168,13 @@ func (m *bbrModel) noQueue(s *PathState) time.Duration {
 
 // upGain is what Up asks for: the same part of the capacity whoever asks, so
 // that flows come to equal shares as with any additive increase, but for those
-// with less than half.
+// with less than half. What a receiver guesses of the capacity may be many times
+// too much. It counts where others make a queue, and where a smaller probe would
+// not be seen: where rates are measured over more than a round trip.
 func (m *bbrModel) upGain() float64 {
-	return min(firstUpGain, 1+upPart*m.capacity/m.maxBW())
+	capacity := m.resolved
+	if m.queued() || m.span() > m.minRTT() {
+		capacity = m.capacity
+	}
+	return min(firstUpGain, 1+upPart*capacity/m.maxBW())
 }

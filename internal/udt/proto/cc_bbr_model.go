@@ -19,6 +19,7 @@ type bbrModel struct {
 	seen   int     // round trips that loss was measured over
 
 	capacity float64 // of the path, packets/s, as the receiver reports it; at least maxBW
+	resolved float64 // the same without what the receiver guesses
 	sending  float64 // pacing rate, packets/s
 	turned   Instant // when the bandwidth's filter last turned
 
@@ -113,6 +114,10 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 		m.bw[0] = max(m.bw[0], m.tick.rate)
 	}
 	m.capacity = max(m.capacity, m.maxBW(), min(s.Capacity, maxCapacity*m.maxBW()))
+	m.resolved = max(m.resolved, m.maxBW())
+	if !s.Latest.Unresolved {
+		m.resolved = max(m.resolved, min(s.Capacity, s.Latest.Capacity, maxCapacity*m.maxBW()))
+	}
 	m.extra.add(s, m.bandwidth(), m.inflight(1)+m.burst()+m.unreported, m.newRound)
 }
 
@@ -159,6 +164,7 @@ func (m *bbrModel) turn(now Instant) {
 	m.bw[0], m.bw[1] = 0, m.bw[0]
 	m.turned = now
 	m.capacity *= 1 - capacityDecay
+	m.resolved *= 1 - capacityDecay
 }
 
 // minRTT is the least round trip of the last 5 to 10 s (section 5.5.7).

@@ -100,9 +100,9 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	switch {
 	case s.Now > st.at.Add(m.minRTT()): // pacing has shaped the arrival
 	case known && st.confirmed(r) && !st.blurred(r.Arrival, m.turns.spread()):
-		st.measured(min(r.Arrival, r.Capacity))
+		st.measured(m, min(r.Arrival, r.Capacity))
 	case known && whole && st.train == maxTrain && !st.blurred(r.Arrival, m.turns.spread()):
-		st.measured(r.Arrival)
+		st.measured(m, r.Arrival)
 	case !whole: // there is more to come
 	case !st.told && st.train < maxTrain && !(known && climbRise*st.window(m) >= climbPart*r.Arrival):
 		st.next(s, known && m.volume(r.Arrival) > trainRoom*maxTrain || r.Arrival == 0 && m.minRTT() >= trainLong)
@@ -116,8 +116,9 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 }
 
 // measured takes the given packets/s for the path's capacity.
-func (st *bbrStartup) measured(capacity float64) {
+func (st *bbrStartup) measured(m *bbrModel, capacity float64) {
 	st.told, st.capacity = true, capacity
+	m.resolved = capacity
 	st.raise(jumpPart * capacity)
 }
 

@@ -421,12 +421,17 @@ func TestBBRCycle(t *testing.T) {
 // Up asks for an eighth of the capacity, whatever the flow has of it but no more
 // than a quarter of that, and goes on, faster, as long as it gets more.
 func TestBBRUp(t *testing.T) {
-	for capacity, gain := range map[float64]float64{15_000: 1.1875, 40_000: 1.25} {
+	for _, test := range []struct {
+		capacity   float64
+		unresolved bool
+		gain       float64
+	}{{15_000, false, 1.1875}, {40_000, false, 1.25}, {40_000, true, 1.125}} {
 		d := newDrill(t)
-		d.report(0, capacity)
+		d.report(0, test.capacity)
+		d.s.Latest.Unresolved = test.unresolved
 		d.started(phaseUp)
-		if !within(d.b.Rate(), 0.99*gain*10_000) {
-			t.Errorf("capacity %.0f: rate %.0f, want %.0f", capacity, d.b.Rate(), gain*10_000)
+		if !within(d.b.Rate(), 0.99*test.gain*10_000) {
+			t.Errorf("%+v: rate %.0f", test, d.b.Rate())
 		}
 	}
 	d := newDrill(t)

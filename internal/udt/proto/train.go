@@ -20,6 +20,7 @@ const (
 	trainStride = 8
 	// Less than fewPoints tell no more than the mean.
 	fewPoints = 8
+	trainMost = 2
 )
 
 // take adds n packets that came dt after those before.
@@ -41,21 +42,21 @@ func (t *train) take(dt Instant, n int) {
 
 // rate returns packets/s: by the median of the intervals per packet between any
 // two points (H. Theil, 1950; P. K. Sen, 1968), which stays where it is as long as
-// less than 29 % of them are beside the line of the others.
+// less than 29 % of them are beside the line of the others; and no more than
+// trainMost times the mean, for a device may let go most of a short train at once.
 func (t *train) rate() float64 {
-	if t.n >= fewPoints {
-		var per [trainPoints * (trainPoints - 1) / 2]float64
-		k := 0
-		for i := range t.n {
-			for j := range i {
-				per[k] = float64(t.points[i].span-t.points[j].span) / float64(t.points[i].count-t.points[j].count)
-				k++
-			}
-		}
-		slices.Sort(per[:k])
-		if median := per[k/2]; median > 0 {
-			return 1e9 / median
+	mean := 1e9 * float64(t.count) / float64(t.span)
+	if t.n < fewPoints {
+		return mean
+	}
+	var per [trainPoints * (trainPoints - 1) / 2]float64
+	k := 0
+	for i := range t.n {
+		for j := range i {
+			per[k] = float64(t.points[i].span-t.points[j].span) / float64(t.points[i].count-t.points[j].count)
+			k++
 		}
 	}
-	return 1e9 * float64(t.count) / float64(t.span)
+	slices.Sort(per[:k])
+	return min(1e9/per[k/2], trainMost*mean)
 }
