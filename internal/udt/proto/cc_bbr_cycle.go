@@ -32,10 +32,11 @@ const (
 	// upPart is how much of the capacity a probe asks for.
 	upPart = 0.125
 	// firstUpGain is how fast a probe begins at most (section 5.6.1): pairs that
-	// a receiver took out of its buffer together tell a capacity too high.
+	// a receiver took out of its buffer together tell a capacity too high. A
+	// search begins so.
 	firstUpGain = 1.25
-	// foundGain is how fast at least a probe goes on that has found more, and
-	// maxUpGain how fast it gets.
+	// foundGain is how fast a probe goes on that has found more, and maxUpGain how
+	// fast one that then finds more again.
 	foundGain = 1.5
 	maxUpGain = 2
 )
@@ -116,7 +117,11 @@ func (b *BBR) updateUp(s *PathState) {
 	switch {
 	case c.gain > 1 && bw >= c.found*(1+(c.gain-1)/2) && (m.deprived() || !m.rivalled(s.Now)):
 		c.found, c.full = bw, false
-		c.gain = min(maxUpGain, max(foundGain, 2*c.gain-1))
+		if c.gain < foundGain {
+			c.gain = foundGain
+		} else {
+			c.gain = maxUpGain
+		}
 		b.rounds = 0
 	case b.rounds >= 2 && s.Now.Sub(c.shown) >= m.span():
 		b.probe.probed(false, m.queued())
@@ -157,7 +162,7 @@ func (b *BBR) startUp(s *PathState) {
 // startSearch begins Up in place of the rest of Startup.
 func (b *BBR) startSearch(s *PathState) {
 	b.startUp(s)
-	b.cycle.gain, b.cycle.search = max(b.cycle.gain, searchGain), true
+	b.cycle.gain, b.cycle.search = firstUpGain, true
 }
 
 // noQueue is a round trip that may still be without a queue, going by the last

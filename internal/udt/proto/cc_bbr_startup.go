@@ -64,8 +64,6 @@ const (
 	nearPart = 0.6
 	nearMost = 2
 	nearGain = 1.5
-	// searchGain is that of the probe which then follows.
-	searchGain = 1.25
 	// fullGrowth is the least growth in a round trip that counts, and
 	// fullRounds how many round trips without it mean that the pipe is full
 	// (section 5.3.1.2).
