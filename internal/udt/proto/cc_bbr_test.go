@@ -268,6 +268,24 @@ func TestBBRTrainWithLosses(t *testing.T) {
 	}
 }
 
+// Jitter may keep the word of a train for half a round trip after its first packet
+// was heard of; then it is not waited for.
+func TestBBRTrainOfALateWord(t *testing.T) {
+	for late, want := range map[time.Duration]bool{2*syn + drillRTT/2 - ms: true, 2*syn + drillRTT/2 + ms: false} {
+		var m bbrModel
+		m.rtt.add(drillRTT)
+		st := bbrStartup{train: initialWindow}
+		s := PathState{Sent: initialWindow, Acked: 1, Now: Instant(drillRTT)}
+		st.begin(&s)
+		s.Now, s.Acked = s.Now.Add(late), initialWindow
+		s.Latest = Rates{Capacity: 1, Count: 1}
+		st.report(&s, &m)
+		if followed := st.train > initialWindow; followed != want || st.told == want {
+			t.Errorf("told after %v: a train follows: %v, told %v", late, followed, st.told)
+		}
+	}
+}
+
 // A train is not heard of as long as only the greeting before it is.
 func TestBBRTrainBehindAGreeting(t *testing.T) {
 	st := bbrStartup{train: initialWindow}

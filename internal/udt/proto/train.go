@@ -11,7 +11,8 @@ type train struct {
 	burst
 	points [trainPoints]burst
 	n      int
-	stride int // packets between two points, at least; 0 before the first
+	stride int     // packets between two points, at least; 0 before the first
+	median float64 // interval per packet between two points, ns; 0 = to be worked out
 }
 
 const (
@@ -20,6 +21,7 @@ const (
 	trainStride = 8
 	// Less than fewPoints tell no more than the mean.
 	fewPoints = 8
+	// trainMost is how many times the mean is told at most.
 	trainMost = 2
 )
 
@@ -38,6 +40,7 @@ func (t *train) take(dt Instant, n int) {
 	t.stride = max(t.stride, trainStride)
 	t.points[t.n] = t.burst
 	t.n++
+	t.median = 0
 }
 
 // rate returns packets/s: by the median of the intervals per packet between any
@@ -49,6 +52,14 @@ func (t *train) rate() float64 {
 	if t.n < fewPoints {
 		return mean
 	}
+	if t.median == 0 {
+		t.median = t.slope()
+	}
+	return min(1e9/t.median, trainMost*mean)
+}
+
+// slope is the median, in nanoseconds a packet.
+func (t *train) slope() float64 {
 	var per [trainPoints * (trainPoints - 1) / 2]float64
 	k := 0
 	for i := range t.n {
@@ -58,5 +69,5 @@ func (t *train) rate() float64 {
 		}
 	}
 	slices.Sort(per[:k])
-	return min(1e9/per[k/2], trainMost*mean)
+	return per[k/2]
 }
