@@ -10,9 +10,9 @@ import "time"
 //   - UDT's receivers measure the bottleneck's capacity with packet pairs, so
 //     Startup need not double its way up from 16 packets (cc_bbr_startup.go).
 //   - Loss is held against what the path loses while it has no queue, so that
-//     random loss is not taken for congestion, and a queue that grows while
-//     less is delivered than expected is, with or without loss
-//     (cc_bbr_congestion.go).
+//     random loss is not taken for congestion (cc_bbr_congestion.go).
+//   - A queue that grows while less is delivered than expected is, with or
+//     without loss (cc_bbr_squeeze.go).
 //   - ProbeBW probes every few round trips and goes on while it finds more, so
 //     that it follows a path that becomes faster (cc_bbr_cycle.go).
 type BBR struct {
@@ -161,7 +161,10 @@ func (b *BBR) setWindow(s *PathState) {
 		case phaseProbeRTT:
 			b.cwnd = m.inflight(probeRTTGain)
 		default:
-			b.cwnd = m.inflight(1) + m.room(s.Now) + m.slack()
+			b.cwnd = m.inflight(1) + m.slack()
+			if b.phase != phaseDrain || m.squeeze.plunged == 0 { // a slower path's queue is ours alone, and goes first
+				b.cwnd += m.room(s.Now)
+			}
 		}
 		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, s.Now, b.phase))
 	}
@@ -279,7 +282,7 @@ func (b *BBR) updateProbeRTT(s *PathState) {
 		if least := m.minRTT(); least > b.probe.was-b.probe.was/16 && !m.deprived() {
 			b.probe.trust = s.Now.Add(trustTime)
 		}
-		m.bwLo = 0
+		m.unbind()
 		b.startCruise()
 	}
 }

@@ -15,13 +15,8 @@ const (
 	// heavyLoss is congestion, whatever the path loses without a queue: a
 	// buffer may be too small for a queue to be seen.
 	heavyLoss = 0.1
-	// bbrBeta is how far loss lowers a bound at most, at a time (section 2.7);
-	// yieldBeta is the same for a squeeze.
-	bbrBeta   = 0.7
-	yieldBeta = 0.5
-	// squeezePart of the capacity is what has to be missing in a squeeze: more
-	// than Down leaves out of its own accord.
-	squeezePart = 0.125
+	// bbrBeta is how far loss lowers a bound at most, at a time (section 2.7).
+	bbrBeta = 0.7
 	// rivalTime is how long a queue has to stand, in spite of all yielding, to
 	// be somebody else's.
 	rivalTime = time.Second
@@ -72,59 +67,8 @@ func (m *bbrModel) lossy() bool {
 // where others may not be.
 func (m *bbrModel) congestive() bool { return m.queued() || m.last.share() > heavyLoss }
 
-// squeezed reports whether all packets of a least round trip found a queue,
-// and less was delivered than the model promises: somebody else has come, or
-// the path has become slower. How much less is measured by the capacity, so
-// that flows with much of it yield first.
-func (m *bbrModel) squeezed() bool {
-	return m.tick.over && m.waited(m.tick.rtt, 2*time.Millisecond) &&
-		min(m.bandwidth(), m.sending)-m.tick.rate > max(squeezePart*m.capacity, squeezePart*m.bandwidth())
-}
-
-// yield bounds the bandwidth by what is delivered: the queue never ran empty,
-// so that is what the path has for us.
-func (m *bbrModel) yield() { m.bwLo = max(m.tick.rate, yieldBeta*m.bandwidth()) }
-
 // lower lowers the short-term bound to what was delivered (section 5.5.10.3).
-func (m *bbrModel) lower() { m.bwLo = max(m.last.bw, bbrBeta*m.bandwidth()) }
-
-// bbrTick is what was delivered in the last least round trip: unlike a
-// packet-timed round trip it does not take longer when a queue grows.
-type bbrTick struct {
-	start     Instant
-	delivered int64         // at the start
-	least     time.Duration // round trip since; 0 = unknown
-	limited   bool
-	silence   Instant // when nothing had been heard for long
-
-	rate float64       // packets/s in the one before
-	rtt  time.Duration // least in the one before
-	over bool          // the event at hand completed one without any limit
-}
-
-func (k *bbrTick) update(s *PathState, length time.Duration) {
-	r := &s.Sample
-	if r.RTT > 0 {
-		k.least = lesser(k.least, r.RTT)
-	}
-	k.limited = k.limited || r.Limited
-	k.over = false
-	took, length := s.Now.Sub(k.start), max(length, minTick)
-	if took < length {
-		return
-	}
-	if took > 2*length+syn {
-		k.silence = s.Now
-	}
-	k.rate, k.rtt = float64(s.Delivered-k.delivered)/took.Seconds(), k.least
-	// Packets sent before a silence had to wait for its end, not in a queue.
-	k.over = !k.limited && s.Now.Add(-r.RTT) >= k.silence
-	k.restart(s)
-}
-
-func (k *bbrTick) restart(s *PathState) {
-	k.start, k.delivered, k.least, k.limited = s.Now, s.Delivered, 0, false
-}
+func (m *bbrModel) lower() { m.bwLo = min(m.bandwidth(), max(m.last.bw, bbrBeta*m.bandwidth())) }
 
 // recentRTT is the least round trip of the last few milliseconds: that of the
 // queue, without what scheduling and jitter add to single packets.

@@ -51,26 +51,6 @@ func TestBBRLossInUp(t *testing.T) {
 	}
 }
 
-// Where a queue stands and less is delivered than was sent, what is delivered
-// is the bandwidth, and the queue is emptied.
-func TestBBRSqueeze(t *testing.T) {
-	d := newDrill(t)
-	d.started(phaseCruise)
-	d.trip(6000, 2*drillRTT, 0)
-	if bw := d.b.model.bandwidth(); !within(bw, 6000) {
-		t.Errorf("bandwidth %.0f, want 6000", bw)
-	}
-	if d.b.Rate() > 6000 {
-		t.Errorf("rate %.0f", d.b.Rate())
-	}
-	d = newDrill(t)
-	d.started(phaseCruise)
-	d.trip(6000, drillRTT, 0)
-	if bw := d.b.model.bandwidth(); bw < 9900 {
-		t.Errorf("without a queue: bandwidth %.0f", bw)
-	}
-}
-
 // Somebody who keeps the queue full in spite of all yielding is not yielded to
 // any more.
 func TestBBRRival(t *testing.T) {

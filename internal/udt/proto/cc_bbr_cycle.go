@@ -25,8 +25,10 @@ const (
 	// sake of Reno; on a long path that would be to miss the bandwidth that
 	// has become free for that long.
 	minProbeWait = 6
-	// minProbeTime is the least time between probes.
-	minProbeTime = 250 * time.Millisecond
+	// minProbeTime is the least time between probes, and longProbeTime where rates are
+	// measured over more than a round trip, and probes take longer.
+	minProbeTime  = 200 * time.Millisecond
+	longProbeTime = 250 * time.Millisecond
 	// downRounds is when Down gives up on a queue that is not ours.
 	downRounds = 3
 	// upPart is how much of the capacity a probe asks for.
@@ -58,9 +60,9 @@ func (b *BBR) updateCycle(s *PathState) {
 			b.startCruise()
 		}
 	case phaseCruise:
-		if c.count >= c.wait && s.Now.Sub(c.began) >= minProbeTime {
+		if c.count >= c.wait && s.Now.Sub(c.began) >= m.probeTime() {
 			b.enter(phaseRefill)
-			m.bwLo = 0
+			m.release()
 		}
 	case phaseRefill:
 		if m.newRound {
@@ -83,7 +85,8 @@ func (b *BBR) congested(s *PathState) bool {
 	m := &b.model
 	switch {
 	case m.squeezed() && !m.rivalled(s.Now):
-		m.yield()
+		m.yield(s)
+		b.cycle.began, b.cycle.count = s.Now, 0 // the queue has to go before there is another
 		if float64(s.Pipe) > m.inflight(1.5) {
 			b.enter(phaseDrain)
 			return true
@@ -169,6 +172,14 @@ func (b *BBR) startSearch(s *PathState) {
 // one, which was.
 func (m *bbrModel) noQueue(s *PathState) time.Duration {
 	return m.last.rtt + m.last.rtt/16 + 2*s.RTTVar + time.Millisecond
+}
+
+// probeTime is the least time between probes.
+func (m *bbrModel) probeTime() time.Duration {
+	if m.span() > m.minRTT() {
+		return longProbeTime
+	}
+	return minProbeTime
 }
 
 // upGain is what Up asks for: the same part of the capacity whoever asks, so

@@ -26,11 +26,13 @@ type bbrModel struct {
 	jitter     time.Duration // by how much round trips deviate, as far as it is not a queue that makes them
 	unreported float64       // most packets that arrive before a light ACK says so
 
-	extra  ackedExtra
-	tick   bbrTick
-	recent recentRTT
-	turns  rttTurns
-	rival  bbrRival
+	extra   ackedExtra
+	tick    bbrTick // the last least round trip
+	half    bbrTick // half of one
+	recent  recentRTT
+	turns   rttTurns
+	squeeze bbrSqueeze
+	rival   bbrRival
 }
 
 // A bbrRound is what one round trip told.
@@ -73,12 +75,12 @@ const (
 func (m *bbrModel) init(s *PathState) {
 	m.round = bbrRound{lost: s.Lost, delivered: s.Delivered}
 	m.unreported = float64(lightACKEvery(s.PacketSize - IPUDPHeaders - HeaderSize))
-	m.extra.start, m.roundStart, m.tick.start = s.Now, s.Now, s.Now
+	m.extra.start, m.roundStart, m.tick.start, m.half.start = s.Now, s.Now, s.Now, s.Now
 }
 
 // update takes in what an ACK or a NAK tells.
 func (m *bbrModel) update(s *PathState, phase bbrPhase) {
-	m.newRound, m.tick.over = false, false
+	m.newRound, m.tick.over, m.half.over, m.squeeze.rate = false, false, false, 0
 	m.jitter = min(max(min(s.RTTVar, m.minRTT()/8), m.turns.spread()), m.minRTT())
 	r := &s.Sample
 	if r.Interval <= 0 {
@@ -104,6 +106,8 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 	m.round.bw = max(m.round.bw, rate)
 	span := m.span()
 	m.tick.update(s, max(m.minRTT(), span))
+	m.half.update(s, max(m.minRTT()/2, span))
+	m.watchSqueeze(s.Now)
 	m.watchRival(s.Now)
 	switch {
 	case phase == phaseStartup || r.Interval >= span:

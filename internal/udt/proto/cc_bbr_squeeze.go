@@ -1,0 +1,111 @@
+package proto
+
+import "time"
+
+// This file is how BBR notices that the path delivers less than it used to, with
+// or without loss: somebody has come, or the path has become slower.
+
+const (
+	// squeezePart of the capacity is what has to be missing over a round trip: more
+	// than Down leaves out of its own accord.
+	squeezePart = 0.125
+	// plungePart is what has to be missing over half of one: more than those who come
+	// take away as fast.
+	plungePart = 0.35
+	// yieldBeta is how far a squeeze lowers the bandwidth at most, at a time.
+	yieldBeta = 0.5
+)
+
+// bbrSqueeze is what is known of a squeeze.
+type bbrSqueeze struct {
+	rate    float64 // delivered in the one that the event at hand has shown, packets/s; 0 = none
+	plunge  bool    // so much was missing that the path has become slower
+	plunged Instant // when that was yielded to; 0 = not since the last probe
+}
+
+// watchSqueeze looks for one after every sample: all packets of a least round trip
+// found a queue, and less was delivered than the model promises. How much less is
+// measured by the capacity, so that flows with much of it yield first. Where very
+// much is missing half a round trip and a queue at its end are enough.
+func (m *bbrModel) watchSqueeze(now Instant) {
+	const margin = 2 * time.Millisecond
+	m.squeeze.rate = 0
+	capacity, expected := max(m.capacity, m.bandwidth()), min(m.bandwidth(), m.sending)
+	switch {
+	case m.half.over && m.waited(m.recent.rtt, margin) && expected-m.half.rate > plungePart*capacity:
+		m.squeeze.rate = m.half.rate
+	case m.tick.over && m.waited(m.tick.rtt, margin) && expected-m.tick.rate > squeezePart*capacity:
+		m.squeeze.rate = m.tick.rate
+	}
+	m.squeeze.plunge = expected-m.squeeze.rate > plungePart*capacity
+	if k := &m.tick; m.squeeze.plunged > 0 && k.over && m.waited(k.rtt, margin) && now.Add(-k.rtt) < m.squeeze.plunged {
+		// What was sent before tells precisely, for it kept the queue from running
+		// empty, and nothing in this round trip is from before the path changed.
+		m.bwLo = min(m.bwLo, k.rate)
+	}
+}
+
+// squeezed reports whether there is one.
+func (m *bbrModel) squeezed() bool { return m.squeeze.rate > 0 }
+
+// yield bounds the bandwidth by what is delivered: the queue never ran empty,
+// so that is what the path has for us.
+func (m *bbrModel) yield(s *PathState) {
+	m.bwLo = max(m.squeeze.rate, yieldBeta*m.bandwidth())
+	if m.squeeze.plunge && m.squeeze.plunged == 0 {
+		m.squeeze.plunged = s.Now
+		m.tick.restart(s)
+	}
+}
+
+// release ends the short-term bound for a probe. Where the path has become slower,
+// and the bound has left no queue, what it delivered before is forgotten.
+func (m *bbrModel) release() {
+	if m.squeeze.plunged > 0 && m.unqueued(m.recent.rtt) {
+		bw := m.bandwidth()
+		m.bw = [2]float64{bw, bw}
+	}
+	m.unbind()
+}
+
+// unbind ends the short-term bound.
+func (m *bbrModel) unbind() { m.bwLo, m.squeeze.plunged = 0, 0 }
+
+// bbrTick is what was delivered in the last least round trip: unlike a
+// packet-timed round trip it does not take longer when a queue grows.
+type bbrTick struct {
+	start     Instant
+	delivered int64         // at the start
+	least     time.Duration // round trip since; 0 = unknown
+	limited   bool
+	silence   Instant // when nothing had been heard for long
+
+	rate float64       // packets/s in the one before
+	rtt  time.Duration // least in the one before
+	over bool          // the event at hand completed one without any limit
+}
+
+func (k *bbrTick) update(s *PathState, length time.Duration) {
+	r := &s.Sample
+	if r.RTT > 0 {
+		k.least = lesser(k.least, r.RTT)
+	}
+	k.limited = k.limited || r.Limited
+	k.over = false
+	took, length := s.Now.Sub(k.start), max(length, minTick)
+	if took < length {
+		return
+	}
+	silent := took > 2*length+syn
+	if silent {
+		k.silence = s.Now
+	}
+	k.rate, k.rtt = float64(s.Delivered-k.delivered)/took.Seconds(), k.least
+	// Packets sent before a silence had to wait for its end, not in a queue.
+	k.over = !k.limited && !silent && s.Now.Add(-r.RTT) >= k.silence
+	k.restart(s)
+}
+
+func (k *bbrTick) restart(s *PathState) {
+	k.start, k.delivered, k.least, k.limited = s.Now, s.Delivered, 0, false
+}

@@ -1,0 +1,140 @@
+package proto
+
+import (
+	"testing"
+	"time"
+)
+
+// Where a queue stands and less is delivered than was sent, what is delivered
+// is the bandwidth, and the queue is emptied.
+func TestBBRSqueeze(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	d.trip(6000, 2*drillRTT, 0)
+	if bw := d.b.model.bandwidth(); !within(bw, 6000) {
+		t.Errorf("bandwidth %.0f, want 6000", bw)
+	}
+	if d.b.Rate() > 6000 {
+		t.Errorf("rate %.0f", d.b.Rate())
+	}
+	d = newDrill(t)
+	d.started(phaseCruise)
+	d.trip(6000, drillRTT, 0)
+	if bw := d.b.model.bandwidth(); bw < 9900 {
+		t.Errorf("without a queue: bandwidth %.0f", bw)
+	}
+}
+
+// Where half is missing that is seen within half a round trip, and the next one
+// corrects what was seen too early.
+func TestBBRPlunge(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	d.trip(10_000, drillRTT, 0)
+	d.part(0.6, 5500, drillRTT*5/4, 0)
+	if lo := d.b.model.bwLo; !within(lo, 5500) {
+		t.Errorf("after half a round trip: at most %.0f, want 5500", lo)
+	}
+	for range 2 {
+		d.trip(5000, drillRTT*3/2, 0)
+	}
+	if lo := d.b.model.bwLo; lo < 4950 || lo > 5150 {
+		t.Errorf("after two more: at most %.0f, want 5000", lo)
+	}
+	// An eighth is somebody who comes, and takes a round trip to tell.
+	d = newDrill(t)
+	d.started(phaseCruise)
+	d.trip(10_000, drillRTT, 0)
+	d.part(0.6, 8000, drillRTT*5/4, 0)
+	if lo := d.b.model.bwLo; lo > 0 {
+		t.Errorf("a fifth less in half a round trip bounds the bandwidth by %.0f", lo)
+	}
+}
+
+// What a path delivered before it became slower is forgotten with the next probe if
+// no queue is left by then; what others take is not.
+func TestBBRForgetsAfterAPlunge(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		rate  float64       // all along
+		queue time.Duration // a round trip's, at first
+		then  time.Duration // later
+		want  float64       // the most delivered, as Refill knows it
+	}{
+		{"half the rate", 5000, drillRTT * 3 / 2, drillRTT, 5000},
+		{"half the rate, and a queue that stays", 5000, drillRTT * 3 / 2, drillRTT * 5 / 4, 10_000},
+		{"a fifth less", 8000, drillRTT * 3 / 2, drillRTT, 10_000},
+	} {
+		d := newDrill(t)
+		d.started(phaseCruise)
+		d.trip(10_000, drillRTT, 0)
+		for range 2 {
+			d.trip(test.rate, test.queue, 0)
+		}
+		if lo := d.b.model.bwLo; !within(lo, test.rate) {
+			t.Errorf("%s: at most %.0f, want %.0f", test.name, lo, test.rate)
+		}
+		trips := 0
+		for d.b.phase != phaseRefill && trips < 20 {
+			d.trip(test.rate, test.then, 0)
+			trips++
+		}
+		if bw := d.b.model.maxBW(); !within(bw, test.want) || trips < minProbeWait-1 || trips == 20 {
+			t.Errorf("%s: %.0f in Refill after %d round trips, want %.0f", test.name, bw, trips, test.want)
+		}
+	}
+}
+
+// The losses of the queue that a slower path made, known after it was yielded to,
+// raise no bound.
+func TestBBRLossAfterASqueeze(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	for range 2 {
+		d.trip(5000, drillRTT*3/2, 0)
+	}
+	for range 2 {
+		d.trip(6500, drillRTT*3/2, 0.06)
+	}
+	if lo := d.b.model.bwLo; lo <= 0 || lo > 5100 {
+		t.Errorf("at most %.0f after losses, 5000 before", lo)
+	}
+}
+
+// Packets that had to wait for the end of an outage tell nothing of a queue.
+func TestBBRTickAfterSilence(t *testing.T) {
+	k := bbrTick{}
+	s := PathState{Now: Instant(time.Second)}
+	report := func(after, rtt time.Duration) {
+		s.Now = s.Now.Add(after)
+		s.Delivered += 10
+		s.Sample = RateSample{Delivered: 10, Interval: rtt, RTT: rtt}
+		k.update(&s, drillRTT)
+	}
+	over := 0
+	for range 5 {
+		report(drillRTT/2, drillRTT)
+		if k.over {
+			over++
+		}
+	}
+	if over == 0 {
+		t.Error("no tick was completed")
+	}
+	report(2*time.Second, 0) // a repeat's arrival, which has no round trip
+	if k.over {
+		t.Error("a tick of the silence")
+	}
+	report(2*time.Second, 2*time.Second+drillRTT)
+	for at := drillRTT / 2; at <= drillRTT; at += drillRTT / 2 {
+		if k.over {
+			t.Errorf("a tick of packets that had waited, %v after the silence", at)
+		}
+		report(drillRTT/2, 2*time.Second+drillRTT+at)
+	}
+	report(drillRTT/2, drillRTT)
+	report(drillRTT/2, drillRTT)
+	if !k.over {
+		t.Error("no tick of the packets after that")
+	}
+}
