@@ -11,8 +11,8 @@ import "time"
 //     Startup need not double its way up from 16 packets (cc_bbr_startup.go).
 //   - Loss is held against what the path loses while it has no queue, so that
 //     random loss is not taken for congestion (cc_bbr_congestion.go).
-//   - A queue that grows while less is delivered than expected is, with or
-//     without loss (cc_bbr_squeeze.go).
+//   - A queue that grows while less is delivered than expected is taken for
+//     it, with or without loss (cc_bbr_squeeze.go).
 //   - ProbeBW probes every few round trips and goes on while it finds more, so
 //     that it follows a path that becomes faster (cc_bbr_cycle.go).
 type BBR struct {

@@ -4,7 +4,8 @@ import "time"
 
 // This file is what BBR takes for congestion, and for none (section 5.5.10).
 // Loss alone is no sign of it on the paths UDT is for. What is held against it
-// is what the path loses while it has no queue.
+// is what the path loses while it has no queue. Without loss it is told by what
+// is delivered (cc_bbr_squeeze.go).
 
 const (
 	// lossThreshold is the share of packets that may be lost in a round trip

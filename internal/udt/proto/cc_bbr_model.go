@@ -27,8 +27,8 @@ type bbrModel struct {
 	unreported float64       // most packets that arrive before a light ACK says so
 
 	extra   ackedExtra
-	tick    bbrTick // the last least round trip
-	half    bbrTick // half of one
+	tick    bbrTick // of a least round trip
+	half    bbrTick // of half of one
 	recent  recentRTT
 	turns   rttTurns
 	squeeze bbrSqueeze
@@ -80,7 +80,8 @@ func (m *bbrModel) init(s *PathState) {
 
 // update takes in what an ACK or a NAK tells.
 func (m *bbrModel) update(s *PathState, phase bbrPhase) {
-	m.newRound, m.tick.over, m.half.over, m.squeeze.rate = false, false, false, 0
+	m.newRound, m.tick.over, m.half.over = false, false, false
+	m.squeeze.rate = 0
 	m.jitter = min(max(min(s.RTTVar, m.minRTT()/8), m.turns.spread()), m.minRTT())
 	r := &s.Sample
 	if r.Interval <= 0 {

@@ -2,8 +2,9 @@ package proto
 
 import "time"
 
-// This file is how BBR notices that the path delivers less than it used to, with
-// or without loss: somebody has come, or the path has become slower.
+// This file is how BBR notices a squeeze: a queue, while the path delivers less than
+// it used to, with or without loss. Somebody has come, or the path has become slower.
+// Where very much is missing at once, a plunge, the latter is supposed.
 
 const (
 	// squeezePart of the capacity is what has to be missing over a round trip: more
@@ -19,29 +20,44 @@ const (
 // bbrSqueeze is what is known of a squeeze.
 type bbrSqueeze struct {
 	rate    float64 // delivered in the one that the event at hand has shown, packets/s; 0 = none
-	plunge  bool    // so much was missing that the path has become slower
-	plunged Instant // when that was yielded to; 0 = not since the last probe
+	plunge  bool    // it is a plunge
+	plunged Instant // when a plunge was yielded to; 0 = no bound is due to one
+	unsure  bool    // since then no round trip has shown whether it was one
 }
 
 // watchSqueeze looks for one after every sample: all packets of a least round trip
 // found a queue, and less was delivered than the model promises. How much less is
-// measured by the capacity, so that flows with much of it yield first. Where very
-// much is missing half a round trip and a queue at its end are enough.
+// measured by the capacity, so that flows with much of it yield first. For a plunge
+// half a round trip and a queue at its end are enough.
 func (m *bbrModel) watchSqueeze(now Instant) {
 	const margin = 2 * time.Millisecond
-	m.squeeze.rate = 0
+	q := &m.squeeze
+	q.rate = 0
 	capacity, expected := max(m.capacity, m.bandwidth()), min(m.bandwidth(), m.sending)
 	switch {
-	case m.half.over && m.waited(m.recent.rtt, margin) && expected-m.half.rate > plungePart*capacity:
-		m.squeeze.rate = m.half.rate
+	case m.half.over && m.half.rtt > 0 && m.waited(m.recent.rtt, margin) && expected-m.half.rate > plungePart*capacity:
+		q.rate = m.half.rate
 	case m.tick.over && m.waited(m.tick.rtt, margin) && expected-m.tick.rate > squeezePart*capacity:
-		m.squeeze.rate = m.tick.rate
+		q.rate = m.tick.rate
 	}
-	m.squeeze.plunge = expected-m.squeeze.rate > plungePart*capacity
-	if k := &m.tick; m.squeeze.plunged > 0 && k.over && m.waited(k.rtt, margin) && now.Add(-k.rtt) < m.squeeze.plunged {
-		// What was sent before tells precisely, for it kept the queue from running
-		// empty, and nothing in this round trip is from before the path changed.
-		m.bwLo = min(m.bwLo, k.rate)
+	q.plunge = q.rate > 0 && expected-q.rate > plungePart*capacity
+	if q.unsure && m.tick.over {
+		m.judge(now)
+	}
+}
+
+// judge makes sure of a plunge by the round trip after it. A queue that was one is
+// still there, and grew; a report that came late is followed by some that did not.
+func (m *bbrModel) judge(now Instant) {
+	q := &m.squeeze
+	q.unsure = false
+	switch {
+	case m.unqueued(m.tick.rtt):
+		m.unbind()
+	case now.Add(-m.tick.rtt) < q.plunged:
+		// What was sent before we yielded tells precisely, for it kept the queue from
+		// running empty, and nothing in this round trip is from before the path changed.
+		m.bwLo = max(m.tick.rate, yieldBeta*m.bwLo)
 	}
 }
 
@@ -52,27 +68,28 @@ func (m *bbrModel) squeezed() bool { return m.squeeze.rate > 0 }
 // so that is what the path has for us.
 func (m *bbrModel) yield(s *PathState) {
 	m.bwLo = max(m.squeeze.rate, yieldBeta*m.bandwidth())
-	if m.squeeze.plunge && m.squeeze.plunged == 0 {
-		m.squeeze.plunged = s.Now
+	if q := &m.squeeze; q.plunge && q.plunged == 0 {
+		q.plunged, q.unsure = s.Now, true
 		m.tick.restart(s)
 	}
 }
 
 // release ends the short-term bound for a probe. Where the path has become slower,
-// and the bound has left no queue, what it delivered before is forgotten.
+// and the bound has left no queue, what was known of it before is forgotten.
 func (m *bbrModel) release() {
 	if m.squeeze.plunged > 0 && m.unqueued(m.recent.rtt) {
 		bw := m.bandwidth()
-		m.bw = [2]float64{bw, bw}
+		m.bw, m.capacity, m.resolved = [2]float64{bw, bw}, bw, bw
 	}
 	m.unbind()
 }
 
 // unbind ends the short-term bound.
-func (m *bbrModel) unbind() { m.bwLo, m.squeeze.plunged = 0, 0 }
+func (m *bbrModel) unbind() { m.bwLo, m.squeeze.plunged, m.squeeze.unsure = 0, 0, false }
 
-// bbrTick is what was delivered in the last least round trip: unlike a
-// packet-timed round trip it does not take longer when a queue grows.
+// bbrTick is what was delivered in the last span of a least round trip or a part of
+// it, and not less than minTick: unlike a packet-timed round trip it does not take
+// longer when a queue grows.
 type bbrTick struct {
 	start     Instant
 	delivered int64         // at the start

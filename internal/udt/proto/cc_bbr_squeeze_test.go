@@ -51,6 +51,65 @@ func TestBBRPlunge(t *testing.T) {
 	}
 }
 
+// A report that comes late is no plunge: it looks like one, and the next round trip
+// shows that there is no queue.
+func TestBBRLateReport(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	d.trip(10_000, drillRTT, 0)
+	d.part(0.6, 4000, drillRTT*5/4, 0)
+	if lo := d.b.model.bwLo; lo <= 0 {
+		t.Fatal("the late report does not look like a plunge")
+	}
+	for range 2 {
+		d.trip(10_000, drillRTT, 0)
+	}
+	if lo := d.b.model.bwLo; lo > 0 {
+		t.Errorf("two round trips later: at most %.0f", lo)
+	}
+	if bw := d.b.model.bandwidth(); !within(bw, 10_000) {
+		t.Errorf("bandwidth %.0f", bw)
+	}
+}
+
+// While only repeats arrive, which have no round trip, what the receiver makes of its
+// ACKs shows no plunge.
+func TestBBRRepeatsShowNoPlunge(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	d.trip(10_000, drillRTT, 0)
+	d.s.RTT = 2 * drillRTT
+	for range 100 {
+		d.s.Now = d.s.Now.Add(drillRTT / 50)
+		d.s.Delivered++
+		d.s.Sample = RateSample{Delivered: 50, Interval: drillRTT, Prior: d.s.Delivered - 1, InFlight: d.s.Pipe}
+		d.b.OnACK(&d.s, 1)
+	}
+	if lo := d.b.model.bwLo; lo > 0 {
+		t.Errorf("at most %.0f", lo)
+	}
+}
+
+// Nor has a path that falls silent with the report that told of a plunge next to
+// nothing from then on.
+func TestBBRPlungeIntoSilence(t *testing.T) {
+	var d *drill
+	for n := 1; d == nil || d.b.model.bwLo == 0; n++ {
+		d = newDrill(t)
+		d.started(phaseCruise)
+		d.trip(10_000, drillRTT, 0)
+		d.part(float64(n)/100, 5500, drillRTT*5/4, 0)
+	}
+	before := d.b.model.bwLo
+	d.s.Now = d.s.Now.Add(drillRTT * 17 / 10)
+	d.s.Delivered++
+	d.s.Sample = RateSample{Delivered: 1, Interval: drillRTT, RTT: drillRTT * 21 / 10, Prior: d.s.Delivered - 1, InFlight: d.s.Pipe}
+	d.b.OnACK(&d.s, 1)
+	if lo := d.b.model.bwLo; lo < before/5 {
+		t.Errorf("at most %.0f, %.0f before", lo, before)
+	}
+}
+
 // What a path delivered before it became slower is forgotten with the next probe if
 // no queue is left by then; what others take is not.
 func TestBBRForgetsAfterAPlunge(t *testing.T) {
@@ -81,6 +140,27 @@ func TestBBRForgetsAfterAPlunge(t *testing.T) {
 		}
 		if bw := d.b.model.maxBW(); !within(bw, test.want) || trips < minProbeWait-1 || trips == 20 {
 			t.Errorf("%s: %.0f in Refill after %d round trips, want %.0f", test.name, bw, trips, test.want)
+		}
+	}
+}
+
+// A path that becomes slower a second time is followed like the first time.
+func TestBBRSecondPlunge(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	d.trip(10_000, drillRTT, 0)
+	for _, rate := range []float64{5000, 2500} {
+		for range 2 {
+			d.trip(rate, drillRTT*3/2, 0)
+		}
+		for trips := 0; d.b.phase != phaseRefill && trips < 20; trips++ {
+			d.trip(rate, drillRTT, 0)
+		}
+		if bw := d.b.model.maxBW(); !within(bw, rate) {
+			t.Errorf("%.0f in Refill, want %.0f", bw, rate)
+		}
+		for trips := 0; d.b.phase != phaseCruise && trips < 20; trips++ {
+			d.trip(rate, drillRTT, 0)
 		}
 	}
 }
