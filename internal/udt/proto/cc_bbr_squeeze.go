@@ -32,7 +32,6 @@ type bbrSqueeze struct {
 func (m *bbrModel) watchSqueeze(now Instant) {
 	const margin = 2 * time.Millisecond
 	q := &m.squeeze
-	q.rate = 0
 	capacity, expected := max(m.capacity, m.bandwidth()), min(m.bandwidth(), m.sending)
 	switch {
 	case m.half.over && m.half.rtt > 0 && m.waited(m.recent.rtt, margin) && expected-m.half.rate > plungePart*capacity:

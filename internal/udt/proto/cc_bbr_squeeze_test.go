@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+// newCruise returns a drill in Cruise, after a round trip of it.
+func newCruise(t testing.TB) *drill {
+	d := newDrill(t)
+	d.started(phaseCruise)
+	d.trip(10_000, drillRTT, 0)
+	return d
+}
+
 // Where a queue stands and less is delivered than was sent, what is delivered
 // is the bandwidth, and the queue is emptied.
 func TestBBRSqueeze(t *testing.T) {
@@ -28,9 +36,7 @@ func TestBBRSqueeze(t *testing.T) {
 // Where half is missing that is seen within half a round trip, and the next one
 // corrects what was seen too early.
 func TestBBRPlunge(t *testing.T) {
-	d := newDrill(t)
-	d.started(phaseCruise)
-	d.trip(10_000, drillRTT, 0)
+	d := newCruise(t)
 	d.part(0.6, 5500, drillRTT*5/4, 0)
 	if lo := d.b.model.bwLo; !within(lo, 5500) {
 		t.Errorf("after half a round trip: at most %.0f, want 5500", lo)
@@ -42,9 +48,7 @@ func TestBBRPlunge(t *testing.T) {
 		t.Errorf("after two more: at most %.0f, want 5000", lo)
 	}
 	// An eighth is somebody who comes, and takes a round trip to tell.
-	d = newDrill(t)
-	d.started(phaseCruise)
-	d.trip(10_000, drillRTT, 0)
+	d = newCruise(t)
 	d.part(0.6, 8000, drillRTT*5/4, 0)
 	if lo := d.b.model.bwLo; lo > 0 {
 		t.Errorf("a fifth less in half a round trip bounds the bandwidth by %.0f", lo)
@@ -54,9 +58,7 @@ func TestBBRPlunge(t *testing.T) {
 // A report that comes late is no plunge: it looks like one, and the next round trip
 // shows that there is no queue.
 func TestBBRLateReport(t *testing.T) {
-	d := newDrill(t)
-	d.started(phaseCruise)
-	d.trip(10_000, drillRTT, 0)
+	d := newCruise(t)
 	d.part(0.6, 4000, drillRTT*5/4, 0)
 	if lo := d.b.model.bwLo; lo <= 0 {
 		t.Fatal("the late report does not look like a plunge")
@@ -75,9 +77,7 @@ func TestBBRLateReport(t *testing.T) {
 // While only repeats arrive, which have no round trip, what the receiver makes of its
 // ACKs shows no plunge.
 func TestBBRRepeatsShowNoPlunge(t *testing.T) {
-	d := newDrill(t)
-	d.started(phaseCruise)
-	d.trip(10_000, drillRTT, 0)
+	d := newCruise(t)
 	d.s.RTT = 2 * drillRTT
 	for range 100 {
 		d.s.Now = d.s.Now.Add(drillRTT / 50)
@@ -95,9 +95,7 @@ func TestBBRRepeatsShowNoPlunge(t *testing.T) {
 func TestBBRPlungeIntoSilence(t *testing.T) {
 	var d *drill
 	for n := 1; d == nil || d.b.model.bwLo == 0; n++ {
-		d = newDrill(t)
-		d.started(phaseCruise)
-		d.trip(10_000, drillRTT, 0)
+		d = newCruise(t)
 		d.part(float64(n)/100, 5500, drillRTT*5/4, 0)
 	}
 	before := d.b.model.bwLo
@@ -124,21 +122,15 @@ func TestBBRForgetsAfterAPlunge(t *testing.T) {
 		{"half the rate, and a queue that stays", 5000, drillRTT * 3 / 2, drillRTT * 5 / 4, 10_000},
 		{"a fifth less", 8000, drillRTT * 3 / 2, drillRTT, 10_000},
 	} {
-		d := newDrill(t)
-		d.started(phaseCruise)
-		d.trip(10_000, drillRTT, 0)
+		d := newCruise(t)
 		for range 2 {
 			d.trip(test.rate, test.queue, 0)
 		}
 		if lo := d.b.model.bwLo; !within(lo, test.rate) {
 			t.Errorf("%s: at most %.0f, want %.0f", test.name, lo, test.rate)
 		}
-		trips := 0
-		for d.b.phase != phaseRefill && trips < 20 {
-			d.trip(test.rate, test.then, 0)
-			trips++
-		}
-		if bw := d.b.model.maxBW(); !within(bw, test.want) || trips < minProbeWait-1 || trips == 20 {
+		trips := d.until(phaseRefill, test.rate, test.then)
+		if bw := d.b.model.maxBW(); !within(bw, test.want) || trips < minProbeWait-1 || trips >= 20 {
 			t.Errorf("%s: %.0f in Refill after %d round trips, want %.0f", test.name, bw, trips, test.want)
 		}
 	}
@@ -146,22 +138,16 @@ func TestBBRForgetsAfterAPlunge(t *testing.T) {
 
 // A path that becomes slower a second time is followed like the first time.
 func TestBBRSecondPlunge(t *testing.T) {
-	d := newDrill(t)
-	d.started(phaseCruise)
-	d.trip(10_000, drillRTT, 0)
+	d := newCruise(t)
 	for _, rate := range []float64{5000, 2500} {
 		for range 2 {
 			d.trip(rate, drillRTT*3/2, 0)
 		}
-		for trips := 0; d.b.phase != phaseRefill && trips < 20; trips++ {
-			d.trip(rate, drillRTT, 0)
-		}
+		d.until(phaseRefill, rate, drillRTT)
 		if bw := d.b.model.maxBW(); !within(bw, rate) {
 			t.Errorf("%.0f in Refill, want %.0f", bw, rate)
 		}
-		for trips := 0; d.b.phase != phaseCruise && trips < 20; trips++ {
-			d.trip(rate, drillRTT, 0)
-		}
+		d.until(phaseCruise, rate, drillRTT)
 	}
 }
 

@@ -64,13 +64,20 @@ func (d *drill) part(part, rate float64, rtt time.Duration, loss float64) {
 // started brings the drill to the given phase at 10,000 packets/s.
 func (d *drill) started(want bbrPhase) {
 	d.t.Helper()
-	for range 60 {
-		d.trip(10_000, drillRTT, 0)
+	d.until(want, 10_000, drillRTT)
+}
+
+// until makes round trips until the given phase has come, and returns how many.
+func (d *drill) until(want bbrPhase, rate float64, rtt time.Duration) int {
+	d.t.Helper()
+	for n := range 60 {
+		d.trip(rate, rtt, 0)
 		if d.b.phase == want {
-			return
+			return n + 1
 		}
 	}
 	d.t.Fatalf("phase %d never comes", want)
+	return 0
 }
 
 // report makes the receiver's estimates known.
