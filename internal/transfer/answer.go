@@ -14,6 +14,7 @@ type asked struct {
 	answered bool
 	answer   uint8
 	there    *standing // what is there; nil if it must be sent
+	free     bool      // nothing had the name
 	sum      [32]byte  // with answerCompare
 	sha      []byte    // likewise, if that was agreed on
 }
@@ -113,7 +114,9 @@ func (d *desk) run() {
 // answer looks for the file and says what there is.
 func (d *desk) answer(a *asked) error {
 	a.answer = answerSend
-	if there := d.r.sink.existing(a.Path); there != nil && there.info.Size() == a.Size {
+	there, free := d.r.sink.existing(a.Path)
+	a.free = free
+	if there != nil && there.info.Size() == a.Size {
 		switch {
 		case a.Check || d.r.o.Checksum:
 			if err := d.digest(a, there); err != nil {
@@ -232,6 +235,7 @@ func (in *intake) asked(e *inbound) error {
 	case a.Path != e.path:
 		return damaged("answer to another question")
 	case !e.Kept:
+		e.free = a.free
 		return nil
 	case a.there == nil || a.Size != e.Size,
 		a.answer == answerCompare && (!bytes.Equal(a.sum[:], e.Digest) || !bytes.Equal(a.sha, e.SHA256)),

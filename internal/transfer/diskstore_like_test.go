@@ -24,7 +24,9 @@ func TestDiskStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := newDisk()
-		pair := &likeStores{rng: rng, stores: []store{real, &diskStore{disk: d}}}
+		linked := seed%2 == 1
+		real.linked.Store(linked)
+		pair := &likeStores{rng: rng, stores: []store{real, &diskStore{disk: d, linked: linked}}}
 		for range 300 {
 			what, answers := pair.act()
 			if answers[0] != answers[1] {

@@ -12,7 +12,8 @@ import (
 // TestDiskStore holds the two against each other.
 type diskStore struct {
 	*disk
-	whole bool // syncAll is to be trusted
+	whole  bool // syncAll is to be trusted
+	linked bool // files are published with a link
 }
 
 func (s *diskStore) folder(dir string) (folder, error) {
@@ -147,17 +148,14 @@ func (f *diskFolder) open(name string) (partFile, error) {
 func (f *diskFolder) publish(part, name string, replace bool) error {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	if _, err := f.child(name); err == nil && !replace {
-		return &fs.PathError{Op: "link", Path: name, Err: fs.ErrExist}
-	}
 	number, err := f.child(part)
 	if err != nil {
 		return err
 	}
-	if replace {
-		if old, err := f.child(name); err == nil && f.s.nodes[old].names != nil {
-			return &fs.PathError{Op: "rename", Path: name, Err: fs.ErrExist}
-		}
+	if old, err := f.child(name); err == nil && (!replace || f.s.nodes[old].names != nil) {
+		return &fs.PathError{Op: "rename", Path: name, Err: fs.ErrExist}
+	}
+	if replace || !f.s.linked {
 		f.s.do(step{kind: stepRename, node: f.number, name: part, to: name, child: number})
 		return nil
 	}

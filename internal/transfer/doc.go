@@ -142,8 +142,8 @@
 // # Durability
 //
 // A file is complete when all its chunks are verified. The committer takes what is complete, syncs it (a few files each,
-// many by one sync of the file system where that reports errors), gives it its name by a link that fails if the name
-// is taken (or, to replace, a rename), syncs the directories, and sends the receipt. While it does, more gathers: one
-// sync serves as many files as came during the one before. Large files are synced every 32 MiB or 2 s in the background. A
-// failed sync is final.
+// many by one sync of the file system where that reports errors), gives it its name by a rename, or a link, that fails if
+// the name is taken (to replace, a mere rename), syncs the directories, and sends the receipt. While it does, more gathers:
+// one sync serves as many files as came during the one before. Large files are synced every 32 MiB or 2 s in the
+// background. A failed sync is final.
 package transfer

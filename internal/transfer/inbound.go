@@ -13,6 +13,7 @@ type inbound struct {
 	end    *fileEndBody // of a file: set by the reader before it passes on the last of it
 	part   *part        // of a file, in the file sink
 	there  *standing    // of a file that need not come
+	free   bool         // of another file: nothing had its name
 	target string       // of a symbolic link
 	here   int64        // of a file that an earlier attempt began: bytes that need not come
 	twice  int64        // of these, bytes that came all the same

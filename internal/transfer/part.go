@@ -32,15 +32,19 @@ type part struct {
 	since   time.Time  // of the first dirty byte
 }
 
-// openPart opens the part file for name in dir (a path relative to the store), with whatever is in it.
-func openPart(st store, dir, name string, replace bool) (*part, error) {
+// openPart opens the part file for name in dir (a path relative to the store), with whatever is in it. free tells that the
+// name was free not long ago; whether it still is shows when the file is published.
+func openPart(st store, dir, name string, replace, free bool) (*part, error) {
 	d, err := st.folder(dir)
 	if err != nil {
 		return nil, err
 	}
 	p := &part{dir: d, temp: partName(name), name: name, every: syncEvery}
 	p.idle.L = &p.mu
-	if err = mayPublish(d, name, replace); err == nil {
+	if replace || !free {
+		err = mayPublish(d, name, replace)
+	}
+	if err == nil {
 		p.file, p.left, err = d.create(p.temp)
 	}
 	if err != nil {

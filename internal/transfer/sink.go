@@ -15,8 +15,9 @@ type sink interface {
 	finish(e *inbound) error
 	// hole takes n zeros at the end, so far, of a large file that has holes, from the lane.
 	hole(e *inbound, offset int64, n int) error
-	// existing describes the plain file that stands in a path's place, nil if there is none; openExisting opens it.
-	existing(path string) *standing
+	// existing describes the plain file that stands in a path's place, nil if there is none, and tells whether the place is
+	// free; openExisting opens it.
+	existing(path string) (there *standing, free bool)
 	openExisting(path string) (partFile, error)
 	// keep makes sure that the file of an entry that need not come is still there.
 	keep(e *inbound) error

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -27,6 +28,8 @@ type fileSink struct {
 	single string      // the one name to write to, if there is only that
 	perm   fs.FileMode // of files whose mode is not preserved
 	tokens chan struct{}
+	absent atomic.Pointer[absence]
+	space  atomic.Pointer[space]
 
 	mu    sync.Mutex
 	parts map[*part]struct{} // not yet committed
@@ -66,9 +69,23 @@ func (s *fileSink) offer(b *offerBody) error {
 	return s.room(b.Bytes)
 }
 
+// space is the room that there was.
+type space struct {
+	free int64 // bytes
+	when time.Time
+}
+
 // room makes sure that there is space for n more bytes.
 func (s *fileSink) room(n int64) error {
-	if free, ok := s.st.free(); ok && n > free {
+	if was := s.space.Load(); was != nil && n <= was.free/2 && time.Since(was.when) < seenFor {
+		return nil
+	}
+	free, ok := s.st.free()
+	if !ok {
+		return nil
+	}
+	s.space.Store(&space{free, time.Now()})
+	if n > free {
 		e := localIO("write below", s.at, "", syscall.ENOSPC)
 		e.Msg = fmt.Sprintf("%d bytes are to come and %d are free", n, free)
 		return e
@@ -148,7 +165,7 @@ func (s *fileSink) name(e *inbound) string {
 
 func (s *fileSink) openAlone(e *inbound) (p *part, err error) {
 	err = s.alone(e, partName(s.name(e)), func() (err error) {
-		p, err = openPart(s.st, e.dir, s.name(e), s.r.o.Overwrite)
+		p, err = openPart(s.st, e.dir, s.name(e), s.r.o.Overwrite, e.free && s.r.small(e))
 		return err
 	})
 	if err != nil && p != nil {

@@ -49,7 +49,7 @@ func (s *fileSink) resume(e *inbound) error {
 // left is how many bytes of a file an earlier attempt may have left beside its place; false if it left nothing. An attempt
 // that makes way for this one may still write some.
 func (s *fileSink) left(path string) (int64, bool) {
-	d, name, err := s.spot(path)
+	d, name, err := s.seek(path)
 	if err != nil {
 		return 0, false
 	}

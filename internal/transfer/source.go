@@ -113,7 +113,7 @@ func findSource(path string) (source, error) {
 
 // openSource opens a file or directory to be read, never to be waited for and never through a link.
 func openSource(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|sourceFlags, 0)
+	return os.OpenFile(path, os.O_RDONLY|openFlags, 0)
 }
 
 // outbound is an entry on its way out.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // standing is a plain file that was there before the transfer.
@@ -16,19 +17,19 @@ type standing struct {
 	seen    uint64 // how many syncs of everything had begun when it was seen
 }
 
-func (s *fileSink) existing(path string) *standing {
-	d, name, err := s.spot(path)
+func (s *fileSink) existing(path string) (there *standing, free bool) {
+	d, name, err := s.seek(path)
 	if err != nil {
-		return nil // what is wrong with the directory is for those to find out who write there
+		return nil, errors.Is(err, fs.ErrNotExist) // what else is wrong is for those to find out who write there
 	}
 	s.mu.Lock()
-	there := &standing{covered: d.covered(), seen: s.syncsBegun}
+	there = &standing{covered: d.covered(), seen: s.syncsBegun}
 	s.mu.Unlock()
 	there.info, err = d.lookup(name)
 	if closeErr := d.close(); err != nil || closeErr != nil || !there.info.Mode().IsRegular() {
-		return nil
+		return nil, errors.Is(err, fs.ErrNotExist)
 	}
-	return there
+	return there, false
 }
 
 func (s *fileSink) openExisting(path string) (partFile, error) {
@@ -49,7 +50,8 @@ func (s *fileSink) stands(e *inbound, b []byte) bool {
 	if e.Ask != 0 || !s.r.terms.skip {
 		return false
 	}
-	there := s.existing(e.path)
+	there, free := s.existing(e.path)
+	e.free = free
 	if there == nil || there.info.Size() != int64(len(b)) {
 		return false
 	}
@@ -73,21 +75,50 @@ func (s *fileSink) stands(e *inbound, b []byte) bool {
 
 // spot opens the directory of a path.
 func (s *fileSink) spot(path string) (folder, string, error) {
-	dir, name := "", path
+	dir, name := s.split(path)
+	d, err := s.st.folder(dir)
+	return d, name, err
+}
+
+// split gives a path's directory and its last component here.
+func (s *fileSink) split(path string) (dir, name string) {
+	name = path
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		dir, name = path[:i], path[i+1:]
 	}
 	if s.single != "" {
 		name = s.single
 	}
-	d, err := s.st.folder(dir)
+	return dir, name
+}
+
+// seenFor is how long what was seen of the file system is believed where nothing hangs on it.
+const seenFor = 50 * time.Millisecond
+
+// absence is a directory that was not there when it was looked for.
+type absence struct {
+	dir  string
+	when time.Time
+}
+
+// seek is spot for what may be there. Questions come before the directories that they are about are made: one that was
+// not there is not looked for again with each of its files.
+func (s *fileSink) seek(path string) (folder, string, error) {
+	dir, _ := s.split(path)
+	if a := s.absent.Load(); a != nil && a.dir == dir && time.Since(a.when) < seenFor {
+		return nil, "", fs.ErrNotExist
+	}
+	d, name, err := s.spot(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.absent.Store(&absence{dir, time.Now()})
+	}
 	return d, name, err
 }
 
 // keep makes sure that a file that need not come still is what it was, and removes what an attempt to receive it may have
 // left that ended at the last moment.
 func (s *fileSink) keep(e *inbound) error {
-	now := s.existing(e.path)
+	now, _ := s.existing(e.path)
 	if was := e.there.info; now == nil || now.info.Size() != was.Size() || !now.info.ModTime().Equal(was.ModTime()) {
 		return &Error{
 			Kind: KindIntegrity, Op: "receive", Path: s.where(e), name: e.path,
@@ -176,7 +207,7 @@ func (s *fileSink) sync(e *inbound) error {
 	return errors.Join(f.sync(), f.Close())
 }
 
-func (s *streamSink) existing(string) *standing             { return nil }
+func (s *streamSink) existing(string) (*standing, bool)     { return nil, false }
 func (s *streamSink) openExisting(string) (partFile, error) { return nil, syscall.ENOENT }
 func (s *streamSink) keep(*inbound) error                   { return nil } // no questions are answered for a pipe
 func (s *streamSink) left(string) (int64, bool)             { return 0, false }

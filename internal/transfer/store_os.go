@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +17,8 @@ type osStore struct {
 	root   *os.Root
 	self   *os.File // the root directory, for syncAll: errors count from its opening on
 	device uint64
-	whole  bool // syncAll is to be trusted here
+	whole  bool        // syncAll is to be trusted here
+	linked atomic.Bool // files are published with a link: no rename here leaves alone what has the name
 
 	mu   sync.Mutex
 	open map[string]*osFolder // in use, or among the idle
@@ -50,15 +52,26 @@ func (s *osStore) folder(dir string) (folder, error) {
 		s.take(f)
 		return f, nil
 	}
-	f := &osFolder{store: s, name: dir, uses: 1}
-	var err error
-	if f.root, err = s.root.OpenRoot(local(dir)); err != nil {
+	f, err := s.openFolder(dir)
+	if err != nil {
 		return nil, err
 	}
-	if info, err := f.root.Stat("."); err == nil {
+	s.open[dir] = f
+	return f, nil
+}
+
+func (s *osStore) openFolder(dir string) (*osFolder, error) {
+	root, err := s.root.OpenRoot(local(dir))
+	if err != nil {
+		return nil, err
+	}
+	f := &osFolder{store: s, name: dir, root: root, uses: 1}
+	if f.self, err = root.OpenFile(".", os.O_RDONLY|openFlags, 0); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if info, err := f.self.Stat(); err == nil {
 		f.inside = deviceOf(info) == s.device
 	}
-	s.open[dir] = f
 	return f, nil
 }
 
@@ -89,7 +102,7 @@ func (s *osStore) release(f *osFolder) error {
 	old := s.idle[0]
 	s.idle = s.idle[1:]
 	delete(s.open, old.name)
-	return old.root.Close()
+	return old.shut()
 }
 
 func (s *osStore) mkdir(dir string, perm fs.FileMode) (bool, error) {
@@ -143,7 +156,7 @@ func (s *osStore) close() error {
 	defer s.mu.Unlock()
 	var errs []error
 	for _, f := range s.open {
-		errs = append(errs, f.root.Close())
+		errs = append(errs, f.shut())
 	}
 	s.open, s.idle = nil, nil
 	return errors.Join(append(errs, s.self.Close(), s.root.Close())...)
@@ -162,9 +175,12 @@ type osFolder struct {
 	store  *osStore
 	name   string
 	root   *os.Root
-	inside bool // on the same file system as the store's root
-	uses   int  // under store.mu
+	self   *os.File // the directory: its errors count from its opening on
+	inside bool     // on the same file system as the store's root
+	uses   int      // under store.mu
 }
+
+func (f *osFolder) shut() error { return errors.Join(f.self.Close(), f.root.Close()) }
 
 func (f *osFolder) lookup(name string) (fs.FileInfo, error) { return f.root.Lstat(name) }
 
@@ -226,7 +242,7 @@ func notRegular(name string) error {
 }
 
 func (f *osFolder) open(name string) (partFile, error) {
-	file, err := f.root.OpenFile(name, os.O_RDONLY|sourceFlags, 0)
+	file, err := f.root.OpenFile(name, os.O_RDONLY|openFlags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -244,12 +260,19 @@ func (f *osFolder) publish(part, name string, replace bool) error {
 	if replace {
 		return f.root.Rename(part, name)
 	}
-	// A link, unlike a rename, fails when the name is taken, however short ago.
+	// Both ways, unlike a mere rename, fail when the name is taken, however short ago.
+	if !f.store.linked.Load() {
+		err := renameNew(f.self, part, name)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		f.store.linked.Store(true)
+	}
 	err := f.root.Link(part, name)
 	switch {
 	case err == nil:
 		return f.root.Remove(part)
-	case errors.Is(err, fs.ErrExist):
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	// A file system without hard links. What is left is to look first.
@@ -275,7 +298,7 @@ func (f *osFolder) setTime(name string, mtime time.Time) error {
 var errMoved = errors.New("something else has taken its place")
 
 func (f *osFolder) there() error {
-	own, err := f.root.Stat(".")
+	own, err := f.self.Stat()
 	if err != nil {
 		return err
 	}
@@ -288,13 +311,7 @@ func (f *osFolder) there() error {
 
 func (f *osFolder) covered() bool { return f.inside }
 
-func (f *osFolder) sync() error {
-	d, err := f.root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(syncDir(d), d.Close())
-}
+func (f *osFolder) sync() error { return syncDir(f.self) }
 
 func (f *osFolder) close() error { return f.store.release(f) }
 

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestExistingFile(t *testing.T) {
@@ -259,7 +260,7 @@ func TestPartBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.close()
-	p, err := openPart(st, "", "f", false)
+	p, err := openPart(st, "", "f", false, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,28 +277,139 @@ func TestPartBusy(t *testing.T) {
 	o.well(t)
 }
 
-// TestPublishRace: the name is taken between the look and the rename.
+// TestPublishRace: the name is taken between the look and the rename, in both ways to give it.
 func TestPublishRace(t *testing.T) {
+	for _, linked := range []bool{false, true} {
+		t.Run(fmt.Sprintf("linked %v", linked), func(t *testing.T) {
+			dst := t.TempDir()
+			st, err := openStore(dst)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer st.close()
+			st.linked.Store(linked)
+			p, err := openPart(st, "", "f", false, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, filepath.Join(dst, "f"), []byte("quicker"))
+			if err := p.publish(false); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("%v", err)
+			}
+			if err := p.discard(); err != nil {
+				t.Error(err)
+			}
+			if b, err := os.ReadFile(filepath.Join(dst, "f")); string(b) != "quicker" || len(names(t, dst)) != 1 {
+				t.Errorf("%q, %v", b, err)
+			}
+		})
+	}
+}
+
+// TestLookFirst: what has the name is looked for before anything is written, unless nothing had it a moment ago. What may
+// be replaced is looked at in any case.
+func TestLookFirst(t *testing.T) {
 	dst := t.TempDir()
 	st, err := openStore(dst)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer st.close()
-	p, err := openPart(st, "", "f", false)
-	if err != nil {
-		t.Fatal(err)
-	}
 	put(t, filepath.Join(dst, "f"), []byte("quicker"))
-	if err := p.publish(false); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("%v", err)
+	put(t, filepath.Join(dst, "d", "f"), nil)
+	for _, c := range []struct {
+		name          string
+		replace, free bool
+		want          error
+	}{
+		{"f", false, false, errExists}, {"f", true, false, nil}, {"f", false, true, nil},
+		{"d", false, false, errKeep}, {"d", true, false, errKeep}, {"d", true, true, errKeep},
+	} {
+		p, err := openPart(st, "", c.name, c.replace, c.free)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if err == nil {
+			if err := p.discard(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
-	if err := p.discard(); err != nil {
-		t.Error(err)
+
+	// Of a large file much would come before it shows.
+	r := &receiver{session: newSession(nil)}
+	r.terms.chunk = minChunk
+	s := newFileSink(r, st, "", "")
+	r.sink = s
+	for size, want := range map[int64]error{minChunk: nil, minChunk + 1: errExists} {
+		e := &inbound{free: true}
+		e.Kind, e.Name, e.Size = entryFile, "f", size
+		if err := s.openPart(e); !errors.Is(err, want) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		if e.part != nil {
+			if err := s.forget(e.part).discard(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
-	if b, err := os.ReadFile(filepath.Join(dst, "f")); string(b) != "quicker" || len(names(t, dst)) != 1 {
-		t.Errorf("%q, %v", b, err)
-	}
+}
+
+// TestSeenNotLong: the room there is, and a directory that was not there, are looked for again when that was a while ago,
+// not with each file before.
+func TestSeenNotLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dst := t.TempDir()
+		st, err := openStore(dst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.close()
+		looks := map[string]int{}
+		counting := &faulty{store: st, fail: func(op, _ string) error {
+			looks[op]++
+			return nil
+		}}
+		s := newFileSink(&receiver{session: newSession(nil)}, counting, "", "")
+		free, _ := st.free()
+		for _, c := range []struct {
+			room  int64
+			after time.Duration
+			looks int
+		}{
+			{1, 0, 1}, {free / 4, seenFor / 2, 1}, {free / 4 * 3, 0, 2}, {1, seenFor / 2, 2}, {1, seenFor, 3},
+		} {
+			<-time.After(c.after)
+			if err := s.room(c.room); err != nil || looks["free"] != c.looks {
+				t.Errorf("%+v: %d looks for room, %v", c, looks["free"], err)
+			}
+		}
+		if err := s.room(free * 2); err == nil {
+			t.Error("there is more room than there is")
+		}
+		if err := s.room(1); err != nil {
+			t.Error(err)
+		}
+
+		for i, c := range []struct {
+			path  string
+			after time.Duration
+			looks int
+		}{
+			{"d/a", 0, 1}, {"d/b", seenFor / 2, 1}, {"e/a", 0, 2}, {"d/c", 0, 3}, {"d/d", seenFor, 4},
+		} {
+			<-time.After(c.after)
+			there, free := s.existing(c.path)
+			if there != nil || !free || looks["folder"] != c.looks {
+				t.Errorf("%d: %+v, free %v, %d looks for the directory", i, there, free, looks["folder"])
+			}
+		}
+		put(t, filepath.Join(dst, "d", "d"), nil)
+		<-time.After(seenFor)
+		if there, free := s.existing("d/d"); there == nil || free {
+			t.Errorf("%+v, free %v", there, free)
+		}
+	})
 }
 
 func TestBackgroundSync(t *testing.T) {
@@ -312,7 +424,7 @@ func TestBackgroundSync(t *testing.T) {
 		}
 		return nil
 	}}
-	p, err := openPart(fails, "", "f", false)
+	p, err := openPart(fails, "", "f", false, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +453,7 @@ func TestUnrecordedIsBounded(t *testing.T) {
 				<-release
 			}
 			return nil
-		}}, "", "f", false)
+		}}, "", "f", false, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,11 +2,13 @@ package transfer
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"unsafe"
 )
 
 // datasync makes a file's content and size durable.
@@ -43,6 +45,40 @@ func syncFileSystem(d *os.File) error {
 		}
 		return nil
 	}))
+}
+
+// sysRenameat2 is the number of renameat2(2), which package syscall does not have.
+var sysRenameat2 = map[string]uintptr{
+	"386": 353, "amd64": 316, "arm": 382, "arm64": 276, "loong64": 276, "ppc64": 357, "ppc64le": 357, "riscv64": 276,
+	"s390x": 347,
+}[runtime.GOARCH]
+
+// renameNew renames a file in a directory unless the new name is taken. It is fs.ErrExist then, errors.ErrUnsupported
+// where the kernel or the file system does not know how.
+func renameNew(d *os.File, from, to string) error {
+	if sysRenameat2 == 0 {
+		return errors.ErrUnsupported
+	}
+	oldName, err := syscall.BytePtrFromString(from)
+	if err != nil {
+		return err
+	}
+	newName, err := syscall.BytePtrFromString(to)
+	if err != nil {
+		return err
+	}
+	const noReplace = 1 // RENAME_NOREPLACE
+	err = control(d, func(fd int) error {
+		if _, _, errno := syscall.Syscall6(sysRenameat2, uintptr(fd), uintptr(unsafe.Pointer(oldName)),
+			uintptr(fd), uintptr(unsafe.Pointer(newName)), noReplace, 0); errno != 0 {
+			return errno
+		}
+		return nil
+	})
+	if errors.Is(err, syscall.EINVAL) { // NFS, for one
+		return errors.ErrUnsupported
+	}
+	return os.NewSyscallError("renameat2", err)
 }
 
 func kernelAtLeast(major, minor int) bool {

@@ -2,7 +2,10 @@
 
 package transfer
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 func datasync(f *os.File) error { return f.Sync() }
 
@@ -10,6 +13,9 @@ func datasync(f *os.File) error { return f.Sync() }
 func wholeSync(*os.File) bool { return false }
 
 func syncFileSystem(*os.File) error { return nil }
+
+// renameNew: no such rename.
+func renameNew(*os.File, string, string) error { return errors.ErrUnsupported }
 
 // umask cannot be read without being set, which would race with other threads; so the customary one.
 func umask() os.FileMode { return fallbackUmask }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-const openFlags, sourceFlags = 0, 0
+const openFlags = 0
 
 // lockFile: there is nothing to lock with; the exclusive creation of part files has to do.
 func lockFile(*os.File) error { return nil }

@@ -10,10 +10,9 @@ import (
 )
 
 const (
-	// openFlags: a link put in a part file's place is not followed.
-	openFlags = syscall.O_NOFOLLOW
-	// sourceFlags: nor is one in a source's place, and a FIFO there does not block.
-	sourceFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	// openFlags: a link put in the place of a part file or a source is not followed, a FIFO there does not block, and
+	// package os is spared from finding out, in four system calls, that a plain file cannot be polled.
+	openFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 )
 
 // lockFile locks a file against other processes, for as long as it is open. errBusy if another has it.

@@ -35,7 +35,7 @@ func TestCommitOrder(t *testing.T) {
 			return "recorded "
 		case s.kind == stepSync && s.node == part:
 			return "whole "
-		case s.kind == stepLink && s.name == "larger":
+		case s.kind == stepRename && s.to == "larger":
 			return "name "
 		case s.kind == stepSync:
 			return "directory "

@@ -20,7 +20,7 @@ func TestTortureSlow(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := c.old.clone()
 				open := func(string) (store, error) {
-					return &faulty{store: &diskStore{d, c.whole}, fail: func(now, _ string) error {
+					return &faulty{store: c.store(d), fail: func(now, _ string) error {
 						if now == op {
 							<-time.After(time.Minute)
 						}

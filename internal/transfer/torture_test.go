@@ -20,13 +20,19 @@ import (
 
 // tortured is a transfer to be disturbed: what is sent, and what is at the destination before.
 type tortured struct {
-	name  string
-	so    SendOptions
-	ro    RecvOptions
-	sent  *disk // what the destination has in the end, where that differs from old
-	old   *disk
-	whole bool // many files are synced at once
-	over  bool // the first run takes nothing over from what is there, those after it do
+	name string
+	so   SendOptions
+	ro   RecvOptions
+	sent *disk // what the destination has in the end, where that differs from old
+	old  *disk
+	over bool // the first run takes nothing over from what is there, those after it do
+
+	whole  bool // many files are synced at once
+	linked bool // they are published with a link
+}
+
+func (c *tortured) store(d *disk) *diskStore {
+	return &diskStore{disk: d, whole: c.whole, linked: c.linked}
 }
 
 // tortures makes the transfers whose file operations are recorded.
@@ -62,16 +68,18 @@ func tortures(t *testing.T) []*tortured {
 			ro: RecvOptions{Dir: dst, Preserve: true, Links: true, syncEvery: minChunk},
 		}
 	}
-	small, large := of("small file", "small", newDisk()), of("large file", "larger", newDisk())
+	small, linked := of("small file", "small", newDisk()), of("small file, linked", "small", newDisk())
+	linked.linked = true
+	large := of("large file", "larger", newDisk())
 	tree, treeAtOnce := of("tree", "tree", newDisk()), of("tree, synced at once", "tree", newDisk())
-	treeAtOnce.whole = true
+	treeAtOnce.whole, treeAtOnce.linked = true, true
 	overwrite := of("overwrite", "small", old)
 	overwrite.ro.Overwrite = true
 	leftovers := of("leftovers", "large", left)
 	half := large.half(t)
 	resume, over := of("resume", "larger", half), of("start over", "larger", half)
-	over.over = true
-	return []*tortured{small, large, tree, treeAtOnce, overwrite, leftovers, resume, over, of("sparse file", "sparse", newDisk())}
+	over.over, over.linked = true, true
+	return []*tortured{small, linked, large, tree, treeAtOnce, overwrite, leftovers, resume, over, of("sparse file", "sparse", newDisk())}
 }
 
 // putSparse makes a file with a hole in its middle and one at its end.
@@ -184,7 +192,7 @@ func (c *tortured) runOver(ctx context.Context, w *wire, before *disk, again boo
 	})
 	wg.Go(func() {
 		var got Result
-		got, r.recvErr = receive(ctx, w.b, ro, func(string) (store, error) { return &diskStore{d, c.whole}, nil })
+		got, r.recvErr = receive(ctx, w.b, ro, func(string) (store, error) { return c.store(d), nil })
 		r.resumed = got.Resumed
 		w.b.Close()
 	})
