@@ -104,11 +104,11 @@ type absence struct {
 // seek is spot for what may be there. Questions come before the directories that they are about are made: one that was
 // not there is not looked for again with each of its files.
 func (s *fileSink) seek(path string) (folder, string, error) {
-	dir, _ := s.split(path)
+	dir, name := s.split(path)
 	if a := s.absent.Load(); a != nil && a.dir == dir && time.Since(a.when) < seenFor {
 		return nil, "", fs.ErrNotExist
 	}
-	d, name, err := s.spot(path)
+	d, err := s.st.folder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		s.absent.Store(&absence{dir, time.Now()})
 	}

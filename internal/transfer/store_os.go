@@ -33,9 +33,9 @@ func openStore(dir string) (*osStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := root.Open(".")
+	self, err := openSelf(root)
 	if err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, err
 	}
 	s := &osStore{root: root, self: self, open: make(map[string]*osFolder)}
 	if info, err := self.Stat(); err == nil {
@@ -43,6 +43,15 @@ func openStore(dir string) (*osStore, error) {
 	}
 	s.whole = wholeSync(self)
 	return s, nil
+}
+
+// openSelf opens the root's own directory, for what an os.Root cannot do. If that fails it closes the root.
+func openSelf(root *os.Root) (*os.File, error) {
+	self, err := root.OpenFile(".", os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return self, nil
 }
 
 func (s *osStore) folder(dir string) (folder, error) {
@@ -65,11 +74,12 @@ func (s *osStore) openFolder(dir string) (*osFolder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &osFolder{store: s, name: dir, root: root, uses: 1}
-	if f.self, err = root.OpenFile(".", os.O_RDONLY|openFlags, 0); err != nil {
-		return nil, errors.Join(err, root.Close())
+	self, err := openSelf(root)
+	if err != nil {
+		return nil, err
 	}
-	if info, err := f.self.Stat(); err == nil {
+	f := &osFolder{store: s, name: dir, root: root, self: self, uses: 1}
+	if info, err := self.Stat(); err == nil {
 		f.inside = deviceOf(info) == s.device
 	}
 	return f, nil
