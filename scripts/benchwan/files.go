@@ -110,8 +110,8 @@ func figure(format string, v float64) string {
 	return fmt.Sprintf(format, v)
 }
 
-// measured runs ours over each link and shows what measure finds in each trace. A measure of -1 was never reached.
-func (r *runner) measured(s suite, names []string, measure func(t *trace, p simnet.Path) map[string]float64) error {
+// measured runs peers over each link and shows what measure finds in each trace. A measure of -1 was never reached.
+func (r *runner) measured(s suite, peers, names []string, measure func(t *trace, p simnet.Path) map[string]float64) error {
 	heading(s, append([]string{"Mbit/s share"}, names...)...)
 	for _, l := range s.links {
 		if !r.wanted(l.name) {
@@ -121,8 +121,8 @@ func (r *runner) measured(s suite, names []string, measure func(t *trace, p simn
 		if err != nil {
 			return err
 		}
-		for _, cc := range r.ours {
-			res, t, err := r.transferOver(s.name, l, cc)
+		for _, peer := range peers {
+			res, t, err := r.transferOver(s.name, l, peer)
 			if err != nil {
 				return err
 			}
@@ -132,7 +132,7 @@ func (r *runner) measured(s suite, names []string, measure func(t *trace, p simn
 			if err := r.keep(res); err != nil {
 				return err
 			}
-			fmt.Printf("%-24s%15s", l.name+" "+cc, cell(res))
+			fmt.Printf("%-24s%15s", l.name+" "+peer, cell(res))
 			for _, n := range names {
 				v, ok := res.Measures[n]
 				switch {
@@ -152,7 +152,7 @@ func (r *runner) measured(s suite, names []string, measure func(t *trace, p simn
 
 // runShort tells how many round-trip times little work takes.
 func runShort(r *runner, s suite) error {
-	return r.measured(s, []string{"seconds", "rtts"}, func(t *trace, p simnet.Path) map[string]float64 {
+	return r.measured(s, r.ours, []string{"seconds", "rtts"}, func(t *trace, p simnet.Path) map[string]float64 {
 		rtt := (p.There.Delay + p.Back.Delay).Seconds()
 		return map[string]float64{"seconds": t.seconds, "rtts": t.seconds / rtt}
 	})
@@ -160,7 +160,7 @@ func runShort(r *runner, s suite) error {
 
 // runOutage measures what outage does.
 func runOutage(r *runner, s suite) error {
-	return r.measured(s, []string{"resumed s", "beyond rtt s"}, outage)
+	return r.measured(s, r.ours, []string{"resumed s", "beyond rtt s"}, outage)
 }
 
 // outage tells how long after an outage data arrives again, and what that is beyond a round-trip time.
@@ -178,30 +178,27 @@ func outage(t *trace, p simnet.Path) map[string]float64 {
 	return map[string]float64{"resumed s": -1}
 }
 
-// runSteps measures what steps does.
+// runSteps measures what steps does, of everybody: the link tells it.
 func runSteps(r *runner, s suite) error {
-	return r.measured(s, []string{"down rtts", "up rtts"}, steps)
+	return r.measured(s, r.peerNames(), []string{"down rtts", "up rtts"}, steps)
 }
 
 // settled is for how many round-trip times a sender must have followed a change to count as having done so: what
 // waited in the queue when the rate rose does not look like following then.
 const settled = 10
 
-// steps tells how many round-trip times after the rate fell the smoothed round-trip time is back within 1.5 times the
-// base to stay, and how many after it rose nine tenths of the new rate arrive on average from then on. -1 is never.
+// steps tells how many round-trip times after the rate fell the queue is no longer than half of one, to stay, and how
+// many after it rose nine tenths of the new rate arrive on average from then on. -1 is never.
 func steps(t *trace, p simnet.Path) map[string]float64 {
 	rtt := (p.There.Delay + p.Back.Delay).Seconds()
 	down := t.at(t.began) + p.There.Steps[0].At.Seconds()
 	up := t.at(t.began) + p.There.Steps[1].At.Seconds()
-	risen := p.There
-	risen.Rate = p.There.Steps[1].Rate
-	arrived := t.arrived()
 	return map[string]float64{
-		"down rtts": since(t.sent, down, up, settled*rtt, func(from, to float64) bool {
-			return worstRTT(t.sent, from, to) <= 1.5*rtt
+		"down rtts": since(t.link, down, up, settled*rtt, func(from, to float64) bool {
+			return worstRTT(t.link, from, to) <= 1.5*rtt
 		}) / rtt,
-		"up rtts": since(arrived, up, t.seconds, settled*rtt, func(from, to float64) bool {
-			return goodput(arrived, from, to) >= 0.9*capacity(risen)
+		"up rtts": since(t.link, up, t.seconds, settled*rtt, func(from, to float64) bool {
+			return goodput(t.link, from, to) >= 0.9*p.There.Steps[1].Rate
 		}) / rtt,
 	}
 }

@@ -173,7 +173,11 @@ func (r *runner) send(suiteName string, l link, peer, source string, size int64)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", l.path, err)
 	}
-	w, err := startWAN(r.wanlink, l.path, r.limit+time.Minute)
+	var flags []string
+	if len(path.There.Steps) > 0 {
+		flags = []string{"-trace", traceSpan.String()}
+	}
+	w, err := startWAN(r.wanlink, l.path, r.limit+time.Minute, flags...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -196,12 +200,31 @@ func (r *runner) send(suiteName string, l link, peer, source string, size int64)
 	case t.began = <-w.began:
 	default:
 	}
+	if t.link, err = linkSamples(counts, t.at(t.began), path); err != nil {
+		return nil, nil, err
+	}
 	res.summarise(t, path)
 	if r.brief && isOurs(peer) && !res.Finished {
 		r.failed++
 		say("  %s over %s did not finish in %v", peer, l.name, r.limit)
 	}
 	return res, t, nil
+}
+
+// traceSpan is how finely the link tells what happens to it where its rate changes.
+const traceSpan = 10 * time.Millisecond
+
+// linkSamples is what the link tells of the way there; nothing where it was not asked.
+func linkSamples(counts json.RawMessage, began float64, path simnet.Path) ([]sample, error) {
+	var told struct {
+		There struct {
+			Trace linkTrace `json:"trace"`
+		} `json:"there"`
+	}
+	if err := json.Unmarshal(counts, &told); err != nil {
+		return nil, fmt.Errorf("what the link counted: %w", err)
+	}
+	return told.There.Trace.samples(began, (path.There.Delay + path.Back.Delay).Seconds()), nil
 }
 
 // summarise fills in what a trace tells.

@@ -173,12 +173,11 @@ func TestStepsMeasure(t *testing.T) {
 		if at > 2 && at <= 4 || at > 4.21 && at < 4.81 { // what waited comes at 4 s, the sender follows at 4.8 s
 			rate = 3.8e6
 		}
-		if at > 2.21 && at < 2.72 { // the round-trip time takes a while to grow
+		if at > 2.21 && at < 2.72 { // the queue takes a while to grow
 			rtt = 0.3
 		}
 		bytes += int64(rate / 8 * 0.05)
-		tr.received = append(tr.received, sample{At: at, Arrived: bytes})
-		tr.sent = append(tr.sent, sample{At: at, RTT: rtt})
+		tr.link = append(tr.link, sample{At: at, Bytes: bytes, RTT: rtt})
 	}
 	got := steps(tr, p)
 	if math.Abs(got["down rtts"]-7.5) > 0.01 || got["up rtts"] < 6 || got["up rtts"] > 8.01 {
@@ -187,6 +186,25 @@ func TestStepsMeasure(t *testing.T) {
 	tr.seconds = 5.5
 	if got := steps(tr, p); got["up rtts"] >= 0 {
 		t.Errorf("cut off: %v", got)
+	}
+}
+
+func TestLinkSamples(t *testing.T) {
+	p, err := simnet.ParsePath("rate=8Mbit,rtt=100ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := linkSamples(json.RawMessage(`{"event":"end","back":{"trace":{"span_us":10000,"bytes":[7],"longest_us":[7]}},`+
+		`"there":{"trace":{"span_us":10000,"bytes":[0,3000],"longest_us":[5000,0]}}}`), 0.5, p)
+	if err != nil || len(got) != 2 || !near(got[0].At, 0.51) || !near(got[1].At, 0.52) || got[1].Bytes != 3000 ||
+		!near(got[0].RTT, 0.105) || !near(got[1].RTT, 0.1) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := linkSamples(json.RawMessage(`{"event":"end","there":{}}`), 0, p); err != nil || len(got) != 0 {
+		t.Errorf("without a trace: %v, %v", got, err)
+	}
+	if _, err := linkSamples(nil, 0, p); err == nil {
+		t.Error("a link that died has told something")
 	}
 }
 

@@ -32,6 +32,9 @@ type wanEvent struct {
 	Time    time.Time `json:"time"`
 }
 
+// longestLine is more than what the link tells of an hour, with a trace.
+const longestLine = 16 << 20
+
 // startWAN makes the link. The time limit is for the whole life of it.
 func startWAN(program, path string, limit time.Duration, flags ...string) (*wan, error) {
 	args := append([]string{"-limit", limit.String()}, flags...)
@@ -49,6 +52,7 @@ func startWAN(program, path string, limit time.Duration, flags ...string) (*wan,
 		return nil, err
 	}
 	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, longestLine)
 	var up wanEvent
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &up) != nil || up.Event != "up" {
 		return nil, fmt.Errorf("the link %s did not come up: %w", path, errors.Join(lines.Err(), w.cmd.Wait()))

@@ -55,6 +55,7 @@ flags:
 type options struct {
 	path  simnet.Path
 	limit time.Duration
+	trace time.Duration
 	extra extraDelay
 }
 
@@ -94,6 +95,7 @@ func parse(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("wanlink", flag.ContinueOnError)
 	f.DurationVar(&o.limit, "limit", 10*time.Minute, "end after so long")
+	f.DurationVar(&o.trace, "trace", 0, "tell in the last line what arrived in every so long, and how long the queue was")
 	f.Func("extra", "`PORT=D`: packets from or to that TCP or UDP port take D longer each way", o.extra.set)
 	f.Usage = func() {
 		fmt.Fprint(f.Output(), usage)
@@ -120,8 +122,8 @@ func run(o options) error {
 		return err
 	}
 	r := &relay{
-		there: newDirection(near.tun, far.tun, o.path.There, o.path.Seed, o.extra),
-		back:  newDirection(far.tun, near.tun, o.path.Back, o.path.Seed+1, o.extra),
+		there: newDirection(near.tun, far.tun, o.path.There, o.path.Seed, o),
+		back:  newDirection(far.tun, near.tun, o.path.Back, o.path.Seed+1, o),
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

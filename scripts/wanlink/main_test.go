@@ -16,9 +16,9 @@ import (
 )
 
 func TestArguments(t *testing.T) {
-	o, err := parse([]string{"-limit", "5s", "-extra", "5001=40ms", "rate=10Mbit"})
+	o, err := parse([]string{"-limit", "5s", "-trace", "10ms", "-extra", "5001=40ms", "rate=10Mbit"})
 	if err != nil || o.limit != 5*time.Second || o.extra != (extraDelay{5001, 40 * time.Millisecond}) ||
-		o.path.There.Rate != 10e6 {
+		o.trace != 10*time.Millisecond || o.path.There.Rate != 10e6 {
 		t.Errorf("got %+v, %v", o, err)
 	}
 	for _, args := range [][]string{
@@ -94,8 +94,8 @@ func TestLink(t *testing.T) {
 		})
 	}
 	r := &relay{
-		there: newDirection(hosts[0].tun, hosts[1].tun, path.There, 1, extraDelay{}),
-		back:  newDirection(hosts[1].tun, hosts[0].tun, path.Back, 2, extraDelay{}),
+		there: newDirection(hosts[0].tun, hosts[1].tun, path.There, 1, options{}),
+		back:  newDirection(hosts[1].tun, hosts[0].tun, path.Back, 2, options{}),
 		begun: func() {},
 	}
 	ended := make(chan error)

@@ -115,6 +115,8 @@ type direction struct {
 	extra   extraDelay
 	flight  flight
 	ats     []int64
+	delay   time.Duration // of the path, without a queue
+	meter   meter
 
 	refused    uint64 // packets that the receiving host did not take
 	given      uint64
@@ -122,8 +124,11 @@ type direction struct {
 	latestness int64 // of the latest
 }
 
-func newDirection(in, out int, p simnet.Params, seed uint64, extra extraDelay) *direction {
-	return &direction{in: in, out: out, link: simnet.NewLink(p, seed), extra: extra}
+func newDirection(in, out int, p simnet.Params, seed uint64, o options) *direction {
+	return &direction{
+		in: in, out: out, link: simnet.NewLink(p, seed), extra: o.extra,
+		delay: p.Delay, meter: meter{span: o.trace},
+	}
 }
 
 // take reads what has come; clock tells when.
@@ -153,6 +158,7 @@ func (d *direction) take(clock func() int64) (n int, err error) {
 		if d.extra.by > 0 && hasPort(p.packet(), d.extra.port) {
 			extra = int64(d.extra.by)
 		}
+		d.meter.count(now, d.ats[0], size-virtioHeader, d.delay)
 		for _, at := range d.ats[1:] {
 			d.flight.add(at+extra, d.flight.copyOf(p))
 		}
@@ -189,11 +195,15 @@ func (d *direction) report() map[string]any {
 	if d.given > 0 {
 		mean = float64(d.lateness) / float64(d.given) / 1e3
 	}
-	return map[string]any{
+	r := map[string]any{
 		"seen": s.Seen, "passed": s.Passed, "bytes": s.Bytes, "lost": s.Lost, "queue_full": s.QueueFull,
 		"outage": s.Outage, "too_big": s.TooBig, "reordered": s.Reordered, "duplicated": s.Duplicated,
 		"refused": d.refused, "late_mean_us": mean, "late_max_us": float64(d.latestness) / 1e3,
 	}
+	if d.meter.span > 0 {
+		r["trace"] = d.meter.report()
+	}
+	return r
 }
 
 // hasPort tells whether an IPv4 packet goes from or to the TCP or UDP port.
