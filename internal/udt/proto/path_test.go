@@ -47,13 +47,15 @@ type carrier struct {
 	reader   *reader     // nil: takes all at once
 	onServer func(*Conn) // when it is there; may be nil
 	samples  []carrierSample
-	held     int // most packets in both buffers
+	way      time.Duration // way through the bottleneck since the last sample
+	held     int           // most packets in both buffers
 }
 
 type carrierSample struct {
 	at  Instant
 	got int64
-	rtt time.Duration
+	rtt time.Duration // smoothed
+	way time.Duration // the longest through the bottleneck since the sample before; 0: nobody took it
 }
 
 // An arrivalQueue holds datagrams on their way, in order of arrival. Most are
@@ -162,7 +164,8 @@ func (p *path) sample() {
 		if c.from == nil {
 			continue
 		}
-		c.samples = append(c.samples, carrierSample{at: p.now, got: c.got, rtt: c.from.rtt.srtt})
+		c.samples = append(c.samples, carrierSample{at: p.now, got: c.got, rtt: c.from.rtt.srtt, way: c.way})
+		c.way = 0
 		held := c.from.snd.held()
 		if c.to != nil {
 			held += int(c.to.rcv.high - c.to.rcv.read)
@@ -248,6 +251,7 @@ func (c *carrier) service() {
 	c.transmit(c.from, func(b []byte) {
 		p.out = p.link.Send(int64(p.now), b, p.out[:0])
 		for _, d := range p.out {
+			c.way = max(c.way, Instant(d.At).Sub(p.now))
 			p.arrivals.push(arrivalEvent{at: Instant(d.At).Add(c.far), to: c.i, buf: d.Buf})
 		}
 	})
