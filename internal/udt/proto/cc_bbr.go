@@ -162,7 +162,7 @@ func (b *BBR) setWindow(s *PathState) {
 			b.cwnd = m.inflight(probeRTTGain)
 		default:
 			b.cwnd = m.inflight(1) + m.slack()
-			if b.phase != phaseDrain || m.squeeze.plunged == 0 { // a slower path's queue is ours alone, and goes first
+			if b.phase != phaseDrain || !m.squeeze.plunged { // a slower path's queue is ours alone, and goes first
 				b.cwnd += m.room(s.Now)
 			}
 		}

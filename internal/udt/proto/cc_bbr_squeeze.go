@@ -4,7 +4,8 @@ import "time"
 
 // This file is how BBR notices a squeeze: a queue, while the path delivers less than
 // it used to, with or without loss. Somebody has come, or the path has become slower.
-// Where very much is missing at once, a plunge, the latter is supposed.
+// The latter is supposed where very much is missing at once, a plunge, and where the
+// queue swells fast.
 
 const (
 	// squeezePart of the capacity is what has to be missing over a round trip: more
@@ -13,16 +14,22 @@ const (
 	// plungePart is what has to be missing over half of one: more than those who come
 	// take away as fast.
 	plungePart = 0.35
+	// swellPart of the least round trip is what the queue has to grow by from one to the
+	// next: more than those who come make it grow.
+	swellPart = 0.25
 	// yieldBeta is how far a squeeze lowers the bandwidth at most, at a time.
 	yieldBeta = 0.5
 )
 
 // bbrSqueeze is what is known of a squeeze.
 type bbrSqueeze struct {
-	rate    float64 // delivered in the one that the event at hand has shown, packets/s; 0 = none
-	plunge  bool    // it is a plunge
-	plunged Instant // when a plunge was yielded to; 0 = no bound is due to one
-	unsure  bool    // since then no round trip has shown whether it was one
+	rate    float64       // delivered in the one that the event at hand has shown, packets/s; 0 = none
+	plunge  bool          // it is a plunge
+	yielded Instant       // when one was yielded to, last
+	least   time.Duration // round trip in the one before
+	unsure  bool          // since then none has shown whether the path has become slower
+	slower  bool          // it has, as far as is known, and the bound is due to that
+	plunged bool          // likewise, and a plunge has shown it
 }
 
 // watchSqueeze looks for one after every sample: all packets of a least round trip
@@ -45,18 +52,21 @@ func (m *bbrModel) watchSqueeze(now Instant) {
 	}
 }
 
-// judge makes sure of a plunge by the round trip after it. A queue that was one is
-// still there, and grew; a report that came late is followed by some that did not.
+// judge tells by the round trip after a squeeze whether the path has become slower. The
+// queue of a plunge is still there; a report that came late is followed by some that did
+// not.
 func (m *bbrModel) judge(now Instant) {
 	q := &m.squeeze
 	q.unsure = false
+	swell := time.Duration(swellPart * float64(m.minRTT()))
 	switch {
-	case m.unqueued(m.tick.rtt):
+	case q.slower && m.unqueued(m.tick.rtt):
 		m.unbind()
-	case now.Add(-m.tick.rtt) < q.plunged:
+	case now.Add(-m.tick.rtt) < q.yielded && (q.slower || m.tick.rtt > q.least+swell):
 		// What was sent before we yielded tells precisely, for it kept the queue from
 		// running empty, and nothing in this round trip is from before the path changed.
 		m.bwLo = max(m.tick.rate, yieldBeta*m.bwLo)
+		q.slower = true
 	}
 }
 
@@ -67,8 +77,13 @@ func (m *bbrModel) squeezed() bool { return m.squeeze.rate > 0 }
 // so that is what the path has for us.
 func (m *bbrModel) yield(s *PathState) {
 	m.bwLo = max(m.squeeze.rate, yieldBeta*m.bandwidth())
-	if q := &m.squeeze; q.plunge && q.plunged == 0 {
-		q.plunged, q.unsure = s.Now, true
+	q := &m.squeeze
+	q.yielded = s.Now
+	if q.slower {
+		return
+	}
+	q.least, q.unsure, q.slower, q.plunged = m.tick.rtt, true, q.plunge, q.plunge
+	if q.plunge {
 		m.tick.restart(s)
 	}
 }
@@ -76,7 +91,7 @@ func (m *bbrModel) yield(s *PathState) {
 // release ends the short-term bound for a probe. Where the path has become slower,
 // and the bound has left no queue, what was known of it before is forgotten.
 func (m *bbrModel) release() {
-	if m.squeeze.plunged > 0 && m.unqueued(m.recent.rtt) {
+	if m.squeeze.slower && m.unqueued(m.recent.rtt) {
 		bw := m.bandwidth()
 		m.bw, m.capacity, m.resolved = [2]float64{bw, bw}, bw, bw
 	}
@@ -84,7 +99,9 @@ func (m *bbrModel) release() {
 }
 
 // unbind ends the short-term bound.
-func (m *bbrModel) unbind() { m.bwLo, m.squeeze.plunged, m.squeeze.unsure = 0, 0, false }
+func (m *bbrModel) unbind() {
+	m.bwLo, m.squeeze.unsure, m.squeeze.slower, m.squeeze.plunged = 0, false, false, false
+}
 
 // bbrTick is what was delivered in the last span of a least round trip or a part of
 // it, and not less than minTick: unlike a packet-timed round trip it does not take

@@ -13,16 +13,23 @@ func newCruise(t testing.TB) *drill {
 	return d
 }
 
+// squeeze goes on until something is yielded to.
+func (d *drill) squeeze(rate float64, rtt time.Duration) {
+	for n := 0; n < 40 && d.b.model.bwLo == 0; n++ {
+		d.part(0.05, rate, rtt, 0)
+	}
+}
+
 // Where a queue stands and less is delivered than was sent, what is delivered
 // is the bandwidth, and the queue is emptied.
 func TestBBRSqueeze(t *testing.T) {
 	d := newDrill(t)
 	d.started(phaseCruise)
-	d.trip(6000, 2*drillRTT, 0)
-	if bw := d.b.model.bandwidth(); !within(bw, 6000) {
-		t.Errorf("bandwidth %.0f, want 6000", bw)
+	d.trip(7000, 2*drillRTT, 0)
+	if bw := d.b.model.bandwidth(); !within(bw, 7000) {
+		t.Errorf("bandwidth %.0f, want 7000", bw)
 	}
-	if d.b.Rate() > 6000 {
+	if d.b.Rate() > 7000 {
 		t.Errorf("rate %.0f", d.b.Rate())
 	}
 	d = newDrill(t)
@@ -44,7 +51,7 @@ func TestBBRPlunge(t *testing.T) {
 	for range 2 {
 		d.trip(5000, drillRTT*3/2, 0)
 	}
-	if lo := d.b.model.bwLo; lo < 4950 || lo > 5150 {
+	if lo := d.b.model.bwLo; lo < 5000 || lo > 5150 {
 		t.Errorf("after two more: at most %.0f, want 5000", lo)
 	}
 	// An eighth is somebody who comes, and takes a round trip to tell.
@@ -52,6 +59,57 @@ func TestBBRPlunge(t *testing.T) {
 	d.part(0.6, 8000, drillRTT*5/4, 0)
 	if lo := d.b.model.bwLo; lo > 0 {
 		t.Errorf("a fifth less in half a round trip bounds the bandwidth by %.0f", lo)
+	}
+}
+
+// Where less is missing, a queue that then swells fast tells that the path has become
+// slower, and one that grows as others make it grow does not.
+func TestBBRSwell(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		growth time.Duration // of the queue in a round trip
+		want   float64
+		refill float64 // the most delivered, as Refill knows it
+	}{{"fast", drillRTT * 3 / 8, 7500, 7500}, {"slowly", drillRTT / 8, 8000, 10_000}} {
+		d := newCruise(t)
+		d.squeeze(8000, drillRTT*5/4)
+		if lo := d.b.model.bwLo; !within(lo, 8000) {
+			t.Errorf("a fifth less: at most %.0f, want 8000", lo)
+		}
+		d.trip(7500, drillRTT*5/4+test.growth, 0)
+		if lo := d.b.model.bwLo; !within(lo, test.want) {
+			t.Errorf("the queue grows %s: at most %.0f, want %.0f", test.name, lo, test.want)
+		}
+		d.until(phaseRefill, 7500, drillRTT)
+		if bw := d.b.model.maxBW(); !within(bw, test.refill) {
+			t.Errorf("the queue grows %s: %.0f in Refill, want %.0f", test.name, bw, test.refill)
+		}
+	}
+}
+
+// Unlike a plunge's, a squeeze's bound outlasts the queue.
+func TestBBRSqueezeGone(t *testing.T) {
+	d := newCruise(t)
+	d.squeeze(8000, drillRTT*5/4)
+	d.trip(8000, drillRTT, 0)
+	if lo := d.b.model.bwLo; !within(lo, 8000) {
+		t.Errorf("at most %.0f, want 8000", lo)
+	}
+}
+
+// What was sent after a plunge was yielded to is less than the path carries, and
+// tells nothing of it.
+func TestBBRPlungeYieldedTo(t *testing.T) {
+	d := newCruise(t)
+	d.squeeze(5000, drillRTT*5/4)
+	before := d.b.model.bwLo
+	const more = int64(4200 * 1.5 * float64(drillRTT) / float64(time.Second))
+	d.s.Now = d.s.Now.Add(drillRTT * 3 / 2)
+	d.s.Delivered += more
+	d.s.Sample = RateSample{Delivered: more, Interval: drillRTT * 3 / 2, RTT: drillRTT * 5 / 4, Prior: d.s.Delivered - more, InFlight: d.s.Pipe}
+	d.b.OnACK(&d.s, int(more))
+	if lo := d.b.model.bwLo; before == 0 || lo != before {
+		t.Errorf("at most %.0f, %.0f before", lo, before)
 	}
 }
 
@@ -133,6 +191,25 @@ func TestBBRForgetsAfterAPlunge(t *testing.T) {
 		if bw := d.b.model.maxBW(); !within(bw, test.want) || trips < minProbeWait-1 || trips >= 20 {
 			t.Errorf("%s: %.0f in Refill after %d round trips, want %.0f", test.name, bw, trips, test.want)
 		}
+	}
+}
+
+// Nor is it known any more if the path then becomes a little slower still.
+func TestBBRSlowerStill(t *testing.T) {
+	d := newCruise(t)
+	for range 2 {
+		d.trip(5000, drillRTT*3/2, 0)
+	}
+	d.until(phaseCruise, 5000, drillRTT)
+	for range 2 {
+		d.trip(3000, drillRTT*3/2, 0)
+	}
+	if lo := d.b.model.bwLo; !within(lo, 3000) {
+		t.Errorf("at most %.0f, want 3000", lo)
+	}
+	d.until(phaseRefill, 3000, drillRTT)
+	if bw := d.b.model.maxBW(); !within(bw, 3000) {
+		t.Errorf("%.0f in Refill, want 3000", bw)
 	}
 }
 
