@@ -173,11 +173,7 @@ func (r *runner) send(suiteName string, l link, peer, source string, size int64)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", l.path, err)
 	}
-	var flags []string
-	if len(path.There.Steps) > 0 {
-		flags = []string{"-trace", traceSpan.String()}
-	}
-	w, err := startWAN(r.wanlink, l.path, r.limit+time.Minute, flags...)
+	w, err := startWAN(r.wanlink, l.path, r.limit+time.Minute, traceFlags(path)...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -213,6 +209,14 @@ func (r *runner) send(suiteName string, l link, peer, source string, size int64)
 
 // traceSpan is how finely the link tells what happens to it where its rate changes.
 const traceSpan = 10 * time.Millisecond
+
+// traceFlags ask the link for that.
+func traceFlags(path simnet.Path) []string {
+	if len(path.There.Steps) == 0 {
+		return nil
+	}
+	return []string{"-trace", traceSpan.String()}
+}
 
 // linkSamples is what the link tells of the way there; nothing where it was not asked.
 func linkSamples(counts json.RawMessage, began float64, path simnet.Path) ([]sample, error) {

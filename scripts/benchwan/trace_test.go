@@ -200,6 +200,12 @@ func TestLinkSamples(t *testing.T) {
 		!near(got[0].RTT, 0.105) || !near(got[1].RTT, 0.1) {
 		t.Errorf("got %v, %v", got, err)
 	}
+	if f := traceFlags(p); f != nil {
+		t.Errorf("a link that stays the same is asked for %q", f)
+	}
+	if p, err = simnet.ParsePath("rate=8Mbit,step=2s:4Mbit"); err != nil || !slices.Equal(traceFlags(p), []string{"-trace", "10ms"}) {
+		t.Errorf("a link with a step is asked for %q, %v", traceFlags(p), err)
+	}
 	if got, err := linkSamples(json.RawMessage(`{"event":"end","there":{}}`), 0, p); err != nil || len(got) != 0 {
 		t.Errorf("without a trace: %v, %v", got, err)
 	}

@@ -94,7 +94,7 @@ func TestLink(t *testing.T) {
 		})
 	}
 	r := &relay{
-		there: newDirection(hosts[0].tun, hosts[1].tun, path.There, 1, options{}),
+		there: newDirection(hosts[0].tun, hosts[1].tun, path.There, 1, options{trace: time.Hour}),
 		back:  newDirection(hosts[1].tun, hosts[0].tun, path.Back, 2, options{}),
 		begun: func() {},
 	}
@@ -104,6 +104,10 @@ func TestLink(t *testing.T) {
 		r.stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+		if m := &r.there.meter; len(m.bytes) != 1 || m.bytes[0] < 1000 ||
+			m.longest[0] < time.Millisecond || m.longest[0] >= 20*time.Millisecond {
+			t.Errorf("metered %v bytes, up to %v late", m.bytes, m.longest)
 		}
 	}()
 
