@@ -117,8 +117,8 @@ func (r *runner) compete(c contest, cc string) (*rivalry, error) {
 	if err := errors.Join(err, stopErr); err != nil {
 		return nil, err
 	}
-	v.WAN = counts
-	warn(counts)
+	v.WAN = counts.line
+	counts.warn()
 	sum, squares := 0., 0.
 	for i := range v.Flows {
 		l := &v.Flows[i]

@@ -134,21 +134,6 @@ func (r *runner) keep(v any) error {
 	return err
 }
 
-// lateness is the worst a link may be late on average before its figures mean little.
-const lateness = time.Millisecond
-
-// warn says so where the machine was too busy for the link.
-func warn(counts json.RawMessage) {
-	var late struct {
-		There struct {
-			Mean float64 `json:"late_mean_us"`
-		} `json:"there"`
-	}
-	if json.Unmarshal(counts, &late) == nil && late.There.Mean > float64(lateness/time.Microsecond) {
-		say("  the link was %.1f ms late on average: this machine is too busy for these figures", late.There.Mean/1000)
-	}
-}
-
 // size is how much goes over a link, bytes.
 func (r *runner) size(l link) int64 {
 	if l.size < mB {
@@ -184,51 +169,25 @@ func (r *runner) send(suiteName string, l link, peer, source string, size int64)
 	if stopErr != nil {
 		return nil, nil, fmt.Errorf("the link: %w", stopErr)
 	}
-	res.WAN = counts
+	res.WAN = counts.line
 	if err != nil {
 		r.failed++
 		res.Error = err.Error()
 		say("  %s over %s failed: %v", peer, l.name, err)
 		return res, t, nil
 	}
-	warn(counts)
+	counts.warn()
 	select {
 	case t.began = <-w.began:
 	default:
 	}
-	if t.link, err = linkSamples(counts, t.at(t.began), path); err != nil {
-		return nil, nil, err
-	}
+	t.link = counts.There.Trace.samples(t.at(t.began), (path.There.Delay + path.Back.Delay).Seconds())
 	res.summarise(t, path)
 	if r.brief && isOurs(peer) && !res.Finished {
 		r.failed++
 		say("  %s over %s did not finish in %v", peer, l.name, r.limit)
 	}
 	return res, t, nil
-}
-
-// traceSpan is how finely the link tells what happens to it where its rate changes.
-const traceSpan = 10 * time.Millisecond
-
-// traceFlags ask the link for that.
-func traceFlags(path simnet.Path) []string {
-	if len(path.There.Steps) == 0 {
-		return nil
-	}
-	return []string{"-trace", traceSpan.String()}
-}
-
-// linkSamples is what the link tells of the way there; nothing where it was not asked.
-func linkSamples(counts json.RawMessage, began float64, path simnet.Path) ([]sample, error) {
-	var told struct {
-		There struct {
-			Trace linkTrace `json:"trace"`
-		} `json:"there"`
-	}
-	if err := json.Unmarshal(counts, &told); err != nil {
-		return nil, fmt.Errorf("what the link counted: %w", err)
-	}
-	return told.There.Trace.samples(began, (path.There.Delay + path.Back.Delay).Seconds()), nil
 }
 
 // summarise fills in what a trace tells.

@@ -22,24 +22,6 @@ type trace struct {
 // at is a time as the samples count it.
 func (t *trace) at(when time.Time) float64 { return when.Sub(t.start).Seconds() }
 
-// linkTrace is how the link went from the first packet on, as wanlink tells it.
-type linkTrace struct {
-	Span    float64   `json:"span_us"`
-	Bytes   []int64   `json:"bytes"`
-	Longest []float64 `json:"longest_us"`
-}
-
-// samples are at the ends of the spans. The first packet came at a time; a round trip without a queue takes rtt.
-func (l *linkTrace) samples(began, rtt float64) []sample {
-	out := make([]sample, len(l.Bytes))
-	bytes := int64(0)
-	for i, n := range l.Bytes {
-		bytes += n
-		out[i] = sample{At: began + float64(i+1)*l.Span/1e6, Bytes: bytes, RTT: rtt + l.Longest[i]/1e6}
-	}
-	return out
-}
-
 // samples joins both ends: the receiver's bytes where it tells of them, with the sender's round-trip time.
 func (t *trace) samples() []sample {
 	if len(t.received) == 0 {

@@ -189,31 +189,6 @@ func TestStepsMeasure(t *testing.T) {
 	}
 }
 
-func TestLinkSamples(t *testing.T) {
-	p, err := simnet.ParsePath("rate=8Mbit,rtt=100ms")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := linkSamples(json.RawMessage(`{"event":"end","back":{"trace":{"span_us":10000,"bytes":[7],"longest_us":[7]}},`+
-		`"there":{"trace":{"span_us":10000,"bytes":[0,3000],"longest_us":[5000,0]}}}`), 0.5, p)
-	if err != nil || len(got) != 2 || !near(got[0].At, 0.51) || !near(got[1].At, 0.52) || got[1].Bytes != 3000 ||
-		!near(got[0].RTT, 0.105) || !near(got[1].RTT, 0.1) {
-		t.Errorf("got %v, %v", got, err)
-	}
-	if f := traceFlags(p); f != nil {
-		t.Errorf("a link that stays the same is asked for %q", f)
-	}
-	if p, err = simnet.ParsePath("rate=8Mbit,step=2s:4Mbit"); err != nil || !slices.Equal(traceFlags(p), []string{"-trace", "10ms"}) {
-		t.Errorf("a link with a step is asked for %q, %v", traceFlags(p), err)
-	}
-	if got, err := linkSamples(json.RawMessage(`{"event":"end","there":{}}`), 0, p); err != nil || len(got) != 0 {
-		t.Errorf("without a trace: %v, %v", got, err)
-	}
-	if _, err := linkSamples(nil, 0, p); err == nil {
-		t.Error("a link that died has told something")
-	}
-}
-
 func TestWatchReadsBothDialects(t *testing.T) {
 	w := &watch{listening: make(chan string, 1)}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -80,12 +80,15 @@ func (w *wan) read(lines *bufio.Scanner) {
 }
 
 // stop takes the link away and returns what it counted.
-func (w *wan) stop() (json.RawMessage, error) {
+func (w *wan) stop() (*linkCounts, error) {
 	if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return nil, err
 	}
-	counts := <-w.ended
-	return counts, w.cmd.Wait()
+	line := <-w.ended
+	if err := w.cmd.Wait(); err != nil {
+		return nil, err
+	}
+	return readCounts(line)
 }
 
 // command is a program on one of the hosts. It dies with this one.

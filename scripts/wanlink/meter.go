@@ -8,12 +8,13 @@ import "time"
 // came in it was to take beyond the delay of the path.
 type meter struct {
 	span    time.Duration // 0: nothing is kept
+	delay   time.Duration // of the path
 	bytes   []int64
 	longest []time.Duration
 }
 
 // count takes in a packet that came at a time and arrives at another.
-func (m *meter) count(came, arrives int64, size int, delay time.Duration) {
+func (m *meter) count(came, arrives int64, size int) {
 	if m.span <= 0 {
 		return
 	}
@@ -22,7 +23,7 @@ func (m *meter) count(came, arrives int64, size int, delay time.Duration) {
 		m.bytes, m.longest = append(m.bytes, 0), append(m.longest, 0)
 	}
 	m.bytes[out] += int64(size)
-	m.longest[in] = max(m.longest[in], time.Duration(arrives-came)-delay)
+	m.longest[in] = max(m.longest[in], time.Duration(arrives-came)-m.delay)
 }
 
 // report is the meter as the last line has it.

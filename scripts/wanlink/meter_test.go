@@ -10,11 +10,11 @@ import (
 
 func TestMeter(t *testing.T) {
 	const ms = int64(time.Millisecond)
-	m := meter{span: 10 * time.Millisecond}
-	m.count(1*ms, 22*ms, 1500, 20*time.Millisecond)
-	m.count(2*ms, 29*ms, 1000, 20*time.Millisecond)
-	m.count(3*ms, 28*ms, 500, 20*time.Millisecond)
-	m.count(31*ms, 51*ms, 40, 20*time.Millisecond)
+	m := meter{span: 10 * time.Millisecond, delay: 20 * time.Millisecond}
+	m.count(1*ms, 22*ms, 1500)
+	m.count(2*ms, 29*ms, 1000)
+	m.count(3*ms, 28*ms, 500)
+	m.count(31*ms, 51*ms, 40)
 	r := m.report()
 	if got := r["bytes"].([]int64); !slices.Equal(got, []int64{0, 0, 3000, 0, 0, 40}) {
 		t.Errorf("arrived: %v", got)
@@ -26,7 +26,7 @@ func TestMeter(t *testing.T) {
 		t.Errorf("span %v", r["span_us"])
 	}
 	m = meter{}
-	m.count(1*ms, 22*ms, 1500, 0)
+	m.count(1*ms, 22*ms, 1500)
 	if len(m.bytes) != 0 {
 		t.Error("kept what nobody asked for")
 	}

@@ -115,7 +115,6 @@ type direction struct {
 	extra   extraDelay
 	flight  flight
 	ats     []int64
-	delay   time.Duration // of the path, without a queue
 	meter   meter
 
 	refused    uint64 // packets that the receiving host did not take
@@ -127,7 +126,7 @@ type direction struct {
 func newDirection(in, out int, p simnet.Params, seed uint64, o options) *direction {
 	return &direction{
 		in: in, out: out, link: simnet.NewLink(p, seed), extra: o.extra,
-		delay: p.Delay, meter: meter{span: o.trace},
+		meter: meter{span: o.trace, delay: p.Delay},
 	}
 }
 
@@ -158,7 +157,7 @@ func (d *direction) take(clock func() int64) (n int, err error) {
 		if d.extra.by > 0 && hasPort(p.packet(), d.extra.port) {
 			extra = int64(d.extra.by)
 		}
-		d.meter.count(now, d.ats[0], size-virtioHeader, d.delay)
+		d.meter.count(now, d.ats[0], size-virtioHeader)
 		for _, at := range d.ats[1:] {
 			d.flight.add(at+extra, d.flight.copyOf(p))
 		}

@@ -25,11 +25,11 @@ func (d *drill) squeeze(rate float64, rtt time.Duration) {
 func TestBBRSqueeze(t *testing.T) {
 	d := newDrill(t)
 	d.started(phaseCruise)
-	d.trip(7000, 2*drillRTT, 0)
-	if bw := d.b.model.bandwidth(); !within(bw, 7000) {
-		t.Errorf("bandwidth %.0f, want 7000", bw)
+	d.trip(6000, 2*drillRTT, 0)
+	if bw := d.b.model.bandwidth(); !within(bw, 6000) {
+		t.Errorf("bandwidth %.0f, want 6000", bw)
 	}
-	if d.b.Rate() > 7000 {
+	if d.b.Rate() > 6000 {
 		t.Errorf("rate %.0f", d.b.Rate())
 	}
 	d = newDrill(t)
