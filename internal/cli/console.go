@@ -24,6 +24,9 @@ func (c *console) info(format string, args ...any) { c.line(0, "", "", format, a
 // detail tells what -v is for.
 func (c *console) detail(format string, args ...any) { c.line(1, "", "", format, args...) }
 
+// detailed tells whether -v was given, for lines of which there are so many that wording them for nobody counts.
+func (c *console) detailed() bool { return c.verbosity >= 1 }
+
 // trace tells what -vv is for: protocol events.
 func (c *console) trace(format string, args ...any) { c.line(2, "", "", format, args...) }
 

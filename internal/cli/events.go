@@ -82,41 +82,27 @@ func (e *emitter) emit(name string, body any) {
 	if err != nil {
 		panic("cli: event " + name + ": " + err.Error()) // our own structs always encode
 	}
-	fmt.Fprintf(e.w, "%s\n", line)
+	_, _ = e.w.Write(append(line, '\n'))
 }
 
 func encodeEvent(name string, now time.Time, body any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	b := bytes.NewBuffer(make([]byte, 0, 512))
+	fmt.Fprintf(b, `{"event":"%s","time":"%s"`, name, now.Format(time.RFC3339Nano)) // neither holds what needs escaping
+	fields := b.Len()
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	head := struct {
-		Event string `json:"event"`
-		Time  string `json:"time"`
-	}{name, now.Format(time.RFC3339Nano)}
-	if err := enc.Encode(head); err != nil {
-		return nil, err
-	}
-	first := bytes.TrimRight(b.Bytes(), "}\n")
-	line := append(append(make([]byte, 0, 512), first...), ',')
-	b.Reset()
 	if err := enc.Encode(body); err != nil {
 		return nil, err
 	}
-	line = append(line, bytes.TrimLeft(bytes.TrimSpace(b.Bytes()), "{")...)
+	line := bytes.TrimSpace(b.Bytes())
+	line[fields] = ',' // in place of the body's brace
 	return escapeJSON(line), nil
 }
 
 // escapeJSON escapes what encoding/json leaves raw although a terminal may act on it: DEL, the C1 controls,
 // bidirectional marks and everything else that does not print. Such characters stand only within strings.
 func escapeJSON(b []byte) []byte {
-	plain := true
-	for _, r := range string(b) {
-		if !strconv.IsPrint(r) {
-			plain = false
-			break
-		}
-	}
-	if plain {
+	if !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' || r > '~' && !strconv.IsPrint(r) }) {
 		return b
 	}
 	out := make([]byte, 0, len(b)+16)

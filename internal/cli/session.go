@@ -110,14 +110,9 @@ func (c *transferCommand) session(ctx context.Context, a *app, m *meter, conn io
 	h := hooks{
 		progress: new(transfer.Progress),
 		onFile: func(f transfer.FileDone) {
-			verb, digest := c.verb, f.Digest
-			if f.Resumed == f.Size && f.Size > 0 {
-				verb = "there already:"
+			if a.out.detailed() {
+				a.out.detail("%s%s", who, c.fileLine(f))
 			}
-			if digest == "" {
-				digest = "same size and time"
-			}
-			a.out.detail("%s%s %s, %s, %s", who, verb, quote(f.Name), formatSize(f.Size), digest)
 			a.events.emit("file", fileEvent{Name: f.Name, Size: f.Size, Digest: f.Digest, ResumedBytes: f.Resumed, Peer: peer})
 		},
 		onMessage: func(line string) { a.out.warn("%s%s", who, line) },
@@ -216,6 +211,18 @@ func (a *app) connected(l link) {
 	peer, cc, mss := l.RemoteAddr().String(), l.CongestionControl(), l.MSS()
 	a.out.detail("connected to %s, mss %d, congestion control %s", peer, mss, cc)
 	a.events.emit("connected", connectedEvent{Peer: peer, PeerKey: peerKey(l), CC: cc, MSS: mss})
+}
+
+// fileLine tells of a file that is done.
+func (c *transferCommand) fileLine(f transfer.FileDone) string {
+	verb, digest := c.verb, f.Digest
+	if f.Resumed == f.Size && f.Size > 0 {
+		verb = "there already:"
+	}
+	if digest == "" {
+		digest = "same size and time"
+	}
+	return verb + " " + quote(f.Name) + ", " + formatSize(f.Size) + ", " + digest
 }
 
 // summary is the last line of a transfer that went well.
