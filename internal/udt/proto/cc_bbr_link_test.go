@@ -148,6 +148,25 @@ func TestBBRUsesAwkwardLinks(t *testing.T) {
 	}
 }
 
+// A queue of 5 ms is shorter than what a receiver keeps to itself at the rate, and no
+// probe can see it: little is lost to them all the same.
+func TestBBRUsesAShortQueue(t *testing.T) {
+	long(t)
+	const seeds = 4
+	steady, again := 0., 0.
+	for seed := range uint64(seeds) {
+		p := newPath(t, seed, simnet.Params{Rate: 100e6, Delay: 10 * ms, Queue: 62_500})
+		c := p.transfer(0, 100e6, NewBBR(), simnet.Params{Delay: 10 * ms})
+		p.run(60 * time.Second)
+		steady += c.steady() / seeds
+		again += c.overhead() / seeds
+	}
+	t.Logf("steady %.3f, sent again %.4f", steady, again)
+	if !(steady >= 0.97) || again > 0.006 {
+		t.Errorf("uses %.3f, %.4f sent again", steady, again)
+	}
+}
+
 // Jitter as long as the round trip itself, each way, is no queue, and the rate of a
 // round trip is not the path's.
 func TestBBRUsesAJitteryPath(t *testing.T) {
