@@ -35,12 +35,6 @@ prepare_work() {
     if [ -n "$whole" ]; then head -c "${mib}M" /dev/urandom >"$work/file"; fi
     if [ -n "$quarter" ]; then head -c "$((mib / 4))M" /dev/urandom >"$work/quarter"; fi
     if has many; then make_small; fi
-    # A virtual machine gets its memory page by page at first use, which is slow: let no run pay for that.
-    local source
-    for source in file quarter many; do
-        [ ! -e "$work/$source" ] || cp -r "$work/$source" "$work/copy/"
-    done
-    rm -rf "${work:?}"/copy/*
 }
 
 # fitting_mib: the largest file of which two copies fit beside two of a quarter of it and 2 GiB for all else.
@@ -69,6 +63,13 @@ make_small() {
 # per MIB: the longest that so much may take.
 per() { limit $((30 + $1 / 50)); }
 
+# warm SOURCE: copies it and removes the copy. A virtual machine gets its memory page by page at first use, which is
+# slow, and may give back within seconds what is free: let no run pay for that.
+warm() {
+    cp -r "$1" "$work/copy/"
+    rm -rf "${work:?}/copy/$(basename "$1")"
+}
+
 # What an end of a transfer runs under, and what only the sender is told.
 on_recv=() on_send=() send_flags=()
 
@@ -76,6 +77,7 @@ on_recv=() on_send=() send_flags=()
 transfer() {
     local source=$1 flags=("${@:3}") most recv=$work/$part.recv.json send=$work/$part.send.json address
     most=$(per "$2")
+    warm "$source"
     serve "$recv" "$most" "${on_recv[@]}" "$udtcp" recv --json --no-progress --listen=127.0.0.1:0 -o "$work/copy/" "${flags[@]}" "${udtcp_flags[@]}"
     address=$(listening "$recv" '"event" *: *"listening"' | json address)
     dial "$send" "$most" "${on_send[@]}" "$udtcp" send --json --no-progress "${flags[@]}" "${send_flags[@]}" "${udtcp_flags[@]}" \
@@ -104,6 +106,7 @@ run_plain() { transfer "$work/file" "$mib" --insecure; }
 # work: one process in place of both ends.
 run_work() {
     local out=$work/$part.send.json
+    warm "$work/file"
     background "$out" "$work/$part.send.log" bin/measure -out "$work/$part.send.cost" -limit "$(per "$mib")s" \
         bin/filework "$work/file" "$work/copy/file"
     finish "$child" || trouble "it ended with status $?"
