@@ -63,11 +63,14 @@ make_small() {
 # per MIB: the longest that so much may take.
 per() { limit $((30 + $1 / 50)); }
 
+# discard SOURCE: removes its copy.
+discard() { rm -rf "${work:?}/copy/$(basename "$1")"; }
+
 # warm SOURCE: copies it and removes the copy. A virtual machine gets its memory page by page at first use, which is
 # slow, and may give back within seconds what is free: let no run pay for that.
 warm() {
     cp -r "$1" "$work/copy/"
-    rm -rf "${work:?}/copy/$(basename "$1")"
+    discard "$1"
 }
 
 # What an end of a transfer runs under, and what only the sender is told.
@@ -84,7 +87,7 @@ transfer() {
         "$address" "$source"
     sums "$send" "$recv"
     diff -rq "$source" "$work/copy/$(basename "$source")" >&2 || trouble "what arrived differs"
-    rm -rf "${work:?}/copy/$(basename "$source")"
+    discard "$source"
 }
 
 # sums SENT RECEIVED: notes the figures of the events "end" in these files, whose digests must agree.
@@ -113,7 +116,7 @@ run_work() {
     cmp "$work/file" "$work/copy/file" >&2 || trouble "the copy differs"
     note rate "$(awk -v b="$(json bytes <"$out")" -v s="$(json seconds <"$out")" 'BEGIN { print 8 * b / s / 1e9 }')"
     costs "$(json bytes <"$out")" send
-    rm "$work/copy/file"
+    discard "$work/file"
 }
 
 # paced: at 1.5 Gbit/s, either end on a processor of its own.
