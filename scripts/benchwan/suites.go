@@ -42,10 +42,11 @@ var suites = []suite{
 		{"200M-80ms-bursts", "rate=200Mbit,rtt=80ms,queue=1000K,burst=0.05%:20", 200 * mB},
 		{"100M-60ms-reordered", "rate=100Mbit,rtt=60ms,queue=750K,reorder=2%:5ms", 100 * mB},
 	}},
-	{name: "quarter", about: "a queue of a quarter BDP", run: runFiles, links: []link{
+	{name: "quarter", about: "a queue of a quarter BDP, and of an eighth", run: runFiles, links: []link{
 		{"100M-20ms-quarter", "rate=100Mbit,rtt=20ms,queue=0.25bdp", 100 * mB},
 		{"500M-100ms-quarter", "rate=500Mbit,rtt=100ms,queue=0.25bdp", 400 * mB},
 		{"200M-200ms-1%-quarter", "rate=200Mbit,rtt=200ms,queue=0.25bdp,loss=1%", 200 * mB},
+		{"200M-80ms-eighth", "rate=200Mbit,rtt=80ms,queue=0.125bdp", 200 * mB},
 	}},
 	{name: "jitter", about: "up to 20 ms of further delay", run: runFiles, links: []link{
 		{"100M-20ms-jitter", "rate=100Mbit,rtt=20ms,queue=250K,jitter=20ms", 100 * mB},

@@ -42,11 +42,14 @@ const (
 )
 
 // Gains (section 5.6.1) and the margin (section 5.6.2) that lets a queue
-// drain by and by. Up's window is smaller than the draft's 2.25: a bottleneck
-// buffer of a quarter BDP shall hold what a probe puts into it.
+// drain by and by. Drain's where the path has become slower is BBRv1's
+// (draft-cardwell-iccrg-bbr-congestion-control-00): the queue is ours, and long.
+// Up's window is smaller than the draft's 2.25: a bottleneck buffer of a quarter
+// BDP shall hold what a probe puts into it.
 const (
 	bbrStartupGain = 2.77
 	bbrDrainGain   = 0.5
+	bbrSlowerGain  = 0.35
 	bbrDownGain    = 0.9
 	bbrWindowGain  = 2.0
 	bbrMargin      = 0.99
@@ -93,9 +96,13 @@ func (b *BBR) OnTimeout(s *PathState) { b.setWindow(s) }
 func (b *BBR) update(s *PathState) {
 	m := &b.model
 	m.sending = b.rate
+	if !b.startup.over {
+		m.forgive(s) // a train overruns a short queue at any rate
+	}
 	m.update(s, b.phase)
 	if m.newRound {
 		b.rounds++
+		b.startup.over = b.startup.over || b.startup.told
 	}
 	switch b.phase {
 	case phaseStartup:
@@ -132,6 +139,9 @@ func (b *BBR) setRate() {
 		}
 	case phaseDrain:
 		b.rate = bbrDrainGain * bw
+		if b.model.squeeze.slower {
+			b.rate = bbrSlowerGain * bw
+		}
 	case phaseDown:
 		b.rate = bbrDownGain * bw
 	case phaseUp:

@@ -16,6 +16,8 @@ const (
 	// heavyLoss is congestion, whatever the path loses without a queue: a
 	// buffer may be too small for a queue to be seen.
 	heavyLoss = 0.1
+	// floodLeast packets are more than chance takes of few.
+	floodLeast = 16
 	// bbrBeta is how far loss lowers a bound at most, at a time (section 2.7).
 	bbrBeta = 0.7
 	// rivalTime is how long a queue has to stand, in spite of all yielding, to
@@ -67,6 +69,13 @@ func (m *bbrModel) lossy() bool {
 // congestive reports whether the losses of the last round trip are congestion's
 // where others may not be.
 func (m *bbrModel) congestive() bool { return m.queued() || m.last.share() > heavyLoss }
+
+// flooded reports whether so much was lost in the round trip under way that its end
+// need not be waited for.
+func (m *bbrModel) flooded(s *PathState) bool {
+	lost := s.Lost - m.round.lost
+	return lost >= floodLeast && float64(lost) > heavyLoss*float64(s.Pipe)
+}
 
 // lower lowers the short-term bound to what was delivered (section 5.5.10.3).
 func (m *bbrModel) lower() { m.bwLo = min(m.bandwidth(), max(m.last.bw, bbrBeta*m.bandwidth())) }

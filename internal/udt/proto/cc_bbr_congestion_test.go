@@ -40,6 +40,32 @@ func TestBBRLoss(t *testing.T) {
 	}
 }
 
+// Once a tenth of what is on its way was lost, Startup does not wait for the rest.
+func TestBBRFlood(t *testing.T) {
+	for _, c := range []struct {
+		lost int64
+		pipe int
+		want bool
+	}{{15, 10, false}, {16, 10, true}, {16, 170, false}, {18, 170, true}} {
+		m := bbrModel{round: bbrRound{lost: 100}}
+		if got := m.flooded(&PathState{Lost: 100 + c.lost, Pipe: c.pipe}); got != c.want {
+			t.Errorf("%d lost, %d on their way: %v", c.lost, c.pipe, got)
+		}
+	}
+	for loss, leaves := range map[float64]bool{0.25: true, 0.06: false} {
+		d := newDrill(t)
+		rate := 1000.0
+		for range 3 {
+			d.trip(rate, drillRTT, 0)
+			rate *= 2
+		}
+		d.part(0.6, rate, drillRTT, loss)
+		if left := d.b.phase != phaseStartup; left != leaves {
+			t.Errorf("%v lost in half a round trip: left Startup: %v", loss, left)
+		}
+	}
+}
+
 // Loss in Up bounds what may be in flight.
 func TestBBRLossInUp(t *testing.T) {
 	d := newDrill(t)
@@ -101,5 +127,27 @@ func TestTurns(t *testing.T) {
 	}
 	if got := t1.spread(); got > ms {
 		t.Errorf("a queue is taken for a scatter of %v", got)
+	}
+}
+
+// A report that had to wait because nothing came after what it tells of is no scatter.
+func TestTurnsOfLateReports(t *testing.T) {
+	for _, pipe := range []int{0, 1} {
+		var m bbrModel
+		s := PathState{PacketSize: 1500}
+		m.init(&s)
+		for range 10 {
+			for _, late := range []time.Duration{0, syn} {
+				s.Now, s.Delivered, s.Pipe = s.Now.Add(20*ms), s.Delivered+10, 10
+				if late > 0 {
+					s.Pipe = pipe
+				}
+				s.Sample = RateSample{Delivered: 10, Interval: 20 * ms, RTT: 20*ms + late}
+				m.update(&s, phaseCruise)
+			}
+		}
+		if scattered := m.turns.spread() > syn/2; scattered != (pipe > 0) {
+			t.Errorf("%d packets behind: a scatter of %v", pipe, m.turns.spread())
+		}
 	}
 }

@@ -98,7 +98,9 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 		m.rtt.add(r.RTT)
 		m.round.rtt = lesser(m.round.rtt, r.RTT)
 		m.recent.add(s.Now, r.RTT)
-		m.turns.add(r.RTT)
+		if s.Pipe > 0 { // behind the last packet a receiver waits before it reports
+			m.turns.add(r.RTT)
+		}
 	} else {
 		m.recent.add(s.Now, s.RTT) // what the receiver makes of its ACKs is better than nothing
 	}
@@ -129,6 +131,9 @@ func (m *bbrModel) update(s *PathState, phase bbrPhase) {
 // beginRound lets a round trip last from now on, until a packet is delivered that
 // is sent after it.
 func (m *bbrModel) beginRound(s *PathState) { m.roundEnd, m.roundStart = s.Delivered, s.Now }
+
+// forgive holds no loss so far against the path.
+func (m *bbrModel) forgive(s *PathState) { m.round.lost, m.last.lost = s.Lost, 0 }
 
 // span is the least time to measure a rate over.
 func (m *bbrModel) span() time.Duration { return max(minTick, jitterTicks*m.turns.spread()) }

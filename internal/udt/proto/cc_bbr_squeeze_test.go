@@ -62,6 +62,19 @@ func TestBBRPlunge(t *testing.T) {
 	}
 }
 
+// The queue that a slower path has made is emptied faster than one that may be others'.
+func TestBBRDrainOfASlowerPath(t *testing.T) {
+	d := newCruise(t)
+	d.b.enter(phaseDrain)
+	for slower, want := range map[bool]float64{false: 5000, true: 3500} {
+		d.b.model.squeeze.slower = slower
+		d.b.setRate()
+		if !within(d.b.Rate(), want) {
+			t.Errorf("slower %v: %.0f packets/s of 10,000, want %.0f", slower, d.b.Rate(), want)
+		}
+	}
+}
+
 // Where less is missing, a queue that then swells fast tells that the path has become
 // slower, and one that grows as others make it grow does not.
 func TestBBRSwell(t *testing.T) {

@@ -20,6 +20,7 @@ type bbrStartup struct {
 	train int     // packets that leave in a burst
 	begun bool    // they have left
 	told  bool    // what they tell is known, nothing more is held back for it
+	over  bool    // a packet sent after that has arrived: what they lost is known as well
 	at    Instant // when they were first heard of
 	base  int64   // lowest unacknowledged packet before
 	start int64   // its first packet
@@ -86,6 +87,7 @@ func (st *bbrStartup) begin(s *PathState) {
 // report takes in what the receiver estimates.
 func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	r := s.Latest
+	paced := st.told && s.Now > st.at.Add(m.minRTT())
 	late := !st.told && (m.minRTT() < trainRTT || s.Now > st.at.Add(2*syn+m.minRTT()/2))
 	if !st.begun || r.Count == st.reports && !late {
 		return
@@ -96,7 +98,7 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	// that would tell of their loss.
 	whole := st.told || s.Acked+int64(s.InFlight-s.Pipe) >= st.base+int64(st.train-st.train/16)
 	switch {
-	case s.Now > st.at.Add(m.minRTT()): // pacing has shaped the arrival
+	case paced: // which has shaped the arrival
 	case known && st.confirmed(r) && !st.blurred(r.Arrival, m.turns.spread()):
 		st.measured(m, min(r.Arrival, r.Capacity))
 	case known && whole && st.train == maxTrain && !st.blurred(r.Arrival, m.turns.spread()):
@@ -174,8 +176,13 @@ func (st *bbrStartup) rate(bw float64, jitter time.Duration) float64 {
 func (b *BBR) updateStartup(s *PathState) {
 	m, st := &b.model, &b.startup
 	st.begin(s)
+	told := st.told
 	st.report(s, m)
-	overrun := m.lossy() && m.congestive()
+	if st.told && !told {
+		m.beginRound(s) // st.over, when it ends
+	}
+	flooded := m.flooded(s)
+	overrun := flooded || m.lossy() && m.congestive()
 	if m.recent.rtt > st.noQueue+m.untold() {
 		// A round trip earlier than growth would end, and before much is lost.
 		st.growing = st.count == 0
@@ -190,7 +197,7 @@ func (b *BBR) updateStartup(s *PathState) {
 		b.cycle.found = max(bw, st.capacity)
 		return
 	}
-	if !m.newRound {
+	if !m.newRound && !flooded {
 		return
 	}
 	if st.jumped++; st.jumped >= jumpRounds {

@@ -296,6 +296,57 @@ func TestBBRTrainOfALateWord(t *testing.T) {
 	}
 }
 
+// What has arrived of a train that lost its end tells the path's speed, however late it
+// is clear that nothing more comes; what is sent then is not the train any more.
+func TestBBRTrainThatLostItsEnd(t *testing.T) {
+	var m bbrModel
+	m.rtt.add(drillRTT)
+	st := bbrStartup{train: maxTrain, base: 16, start: 16}
+	s := PathState{Sent: 16 + maxTrain, Acked: 17, Now: Instant(drillRTT), InFlight: maxTrain - 1, Pipe: maxTrain - 1}
+	st.begin(&s)
+	s.Now = s.Now.Add(syn)
+	s.Acked, s.InFlight, s.Pipe = 16+160, maxTrain-160, maxTrain-160
+	s.Latest = Rates{Arrival: 15_000, Capacity: 40_000, Count: 1}
+	st.report(&s, &m)
+	if st.told {
+		t.Fatal("the rest is not waited for")
+	}
+	s.Now = s.Now.Add(drillRTT * 6 / 5)
+	st.report(&s, &m)
+	if !st.told || st.capacity != 15_000 {
+		t.Errorf("told %v, capacity %.0f, want 15000", st.told, st.capacity)
+	}
+	s.Now = s.Now.Add(drillRTT)
+	s.Latest = Rates{Arrival: 30_000, Capacity: 30_000, Count: 2}
+	st.report(&s, &m)
+	if st.capacity != 15_000 {
+		t.Errorf("then a capacity of %.0f, want 15000", st.capacity)
+	}
+}
+
+// Whatever a train loses says nothing of the rates to come.
+func TestBBRForgivesTrains(t *testing.T) {
+	d := newDrill(t)
+	d.part(0.5, 160, drillRTT, 0.5)
+	if d.b.startup.told {
+		t.Fatal("told without a word")
+	}
+	d.report(10_000, 11_000)
+	d.s.Delivered += 5
+	d.b.OnACK(&d.s, 0)
+	if !d.b.startup.told || d.b.model.roundEnd != d.s.Delivered {
+		t.Error("what follows the train does not begin a round trip")
+	}
+	d.part(0.5, 160, drillRTT, 0.5)
+	if m := &d.b.model; d.b.phase != phaseStartup || m.loss > 0 {
+		t.Errorf("phase %d, %.2f lost anyway", d.b.phase, m.loss)
+	}
+	d.trip(7500, drillRTT, 0.25)
+	if d.b.phase == phaseStartup {
+		t.Error("what is lost later is forgiven as well")
+	}
+}
+
 // A train is not heard of as long as only the greeting before it is.
 func TestBBRTrainBehindAGreeting(t *testing.T) {
 	st := bbrStartup{train: initialWindow}

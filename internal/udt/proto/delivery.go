@@ -41,6 +41,7 @@ type deliverySampler struct {
 	lost      int64       // transmissions reported lost
 	presumed  int64       // of these, not reported
 	high      packetIndex // end of the packets known to have arrived or to be lost
+	doubtful  packetIndex // end of those sent again
 	highSent  int64       // transmissions up to there
 	delivered int64
 	at        Instant // when delivered last grew
@@ -85,6 +86,7 @@ func (d *deliverySampler) transmit(now Instant, first packetIndex, n int, again 
 		delivered: d.delivered, deliveredAt: d.at, inFlight: d.pipe(), limited: d.limited > 0,
 	}
 	if again {
+		d.doubtful = max(d.doubtful, r.end)
 		d.repeat(repeat{r, n})
 		return
 	}
@@ -153,7 +155,11 @@ func (d *deliverySampler) arrive(now Instant, high packetIndex, onWay int) RateS
 	if delivered <= d.delivered {
 		return RateSample{} // losses that turned out not to be ones have to be made up for
 	}
-	return d.sample(now, r, delivered)
+	s := d.sample(now, r, delivered)
+	if high <= d.doubtful {
+		s.RTT = 0 // it may be of either copy (Karn and Partridge, SIGCOMM 1987)
+	}
+	return s
 }
 
 // repaired notes that all packets before una have arrived, for when arrive
@@ -173,7 +179,7 @@ func (d *deliverySampler) repaired(now Instant, una packetIndex) RateSample {
 		return RateSample{}
 	}
 	s := d.sample(now, &r, delivered)
-	s.RTT = 0 // it may have been the first copy that arrived (Karn and Partridge, SIGCOMM 1987)
+	s.RTT = 0
 	return s
 }
 

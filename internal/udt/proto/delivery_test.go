@@ -229,6 +229,26 @@ func TestDeliveryRateOfRepeats(t *testing.T) {
 	}
 }
 
+// Nor does a packet tell the round trip that a timeout has repeated: nobody knows
+// which copy has arrived.
+func TestDeliveryAfterATimeout(t *testing.T) {
+	var l line
+	l.send(10, ms)
+	l.d.arrive(l.now, 5, 5)
+	l.now = l.now.Add(200 * ms)
+	l.d.presume(2)
+	l.sendAgain(5, 6, 0)
+	l.sendAgain(9, 10, 0)
+	l.now = l.now.Add(20 * ms)
+	if s := l.d.arrive(l.now, 10, 0); s.Interval <= 0 || s.RTT != 0 {
+		t.Errorf("a round trip of %v (%+v)", s.RTT, s)
+	}
+	l.send(1, 20*ms)
+	if s := l.d.arrive(l.now, 11, 0); s.RTT != 20*ms {
+		t.Errorf("then a round trip of %v (%+v), want 20ms", s.RTT, s)
+	}
+}
+
 // Repeats that get lost in their turn do not stand in the way of later ones.
 func TestDeliveryOfRepeatsLostAgain(t *testing.T) {
 	var l line
