@@ -176,7 +176,7 @@ func (b *BBR) setWindow(s *PathState) {
 				b.cwnd += m.room(s.Now)
 			}
 		}
-		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, s.Now, b.phase))
+		b.cwnd = max(bbrMinWindow, m.bounded(b.cwnd, b.cycle.reach(), s.Now, b.phase))
 	}
 	if b.phase == phaseStartup && b.startup.begun && !b.startup.told {
 		b.cwnd = min(b.cwnd, float64(s.Pipe)) // nothing may blur what the train tells

@@ -77,6 +77,29 @@ func TestBBRLossInUp(t *testing.T) {
 	}
 }
 
+// Up goes beyond the long-term bound, but for the probe after one that lost too much.
+func TestBBRReach(t *testing.T) {
+	d := newDrill(t)
+	d.started(phaseUp)
+	reach := func() float64 {
+		d.b.model.hi = 500
+		d.b.setWindow(&d.s)
+		return (d.b.Window() - d.b.model.slack()) / 500
+	}
+	if got := reach(); !within(got, 1.125) {
+		t.Errorf("to %.3f times the bound, want 1.125", got)
+	}
+	d.trip(10_000, drillRTT, 0.06)
+	d.trip(10_000, drillRTT, 0.06)
+	for _, want := range []float64{1, 1.125} {
+		d.until(phaseCruise, 10_000, drillRTT)
+		d.until(phaseUp, 10_000, drillRTT)
+		if got := reach(); !within(got, want) {
+			t.Errorf("to %.3f times the bound, want %.3f", got, want)
+		}
+	}
+}
+
 // Somebody who keeps the queue full in spite of all yielding is not yielded to
 // any more.
 func TestBBRRival(t *testing.T) {

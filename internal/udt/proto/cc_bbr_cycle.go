@@ -11,6 +11,7 @@ type bbrCycle struct {
 	search bool
 	// noQueue is a round trip that may still be without the queue of Up.
 	noQueue time.Duration
+	lost    bool    // the probe before has, or Startup, too much
 	found   float64 // bandwidth that Up has to exceed to go on
 	shown   Instant // when what Up sends began to be reported
 	wait    int     // round trips from the begin of Down to the next probe
@@ -94,6 +95,7 @@ func (b *BBR) congested(s *PathState) bool {
 	case !m.newRound || !m.lossy():
 	case b.phase == phaseUp && (!b.cycle.search || m.congestive()): // section 5.5.10.2
 		b.probe.probed(true, m.queued())
+		b.cycle.lost = true
 		if !m.cornered(s.Now) {
 			m.hi = max(m.inflight(1), min(float64(s.Sample.InFlight), m.inflight(b.cycle.gain)))
 		}
@@ -128,6 +130,7 @@ func (b *BBR) updateUp(s *PathState) {
 		b.rounds = 0
 	case b.rounds >= 2 && s.Now.Sub(c.shown) >= m.span():
 		b.probe.probed(false, m.queued())
+		c.lost = false
 		b.startDown(s)
 		if m.unqueued(m.recent.rtt) {
 			b.startCruise() // the probe has left nothing to empty
@@ -147,6 +150,15 @@ func (b *BBR) startDown(s *PathState) {
 	c.rng ^= c.rng >> 7
 	c.rng ^= c.rng << 17
 	c.wait = minProbeWait + int(c.rng%3)
+}
+
+// reach is how many times the long-term bound Up goes to: the path may have more room
+// than when that was set, unless it was set just now.
+func (c *bbrCycle) reach() float64 {
+	if c.lost {
+		return 1
+	}
+	return c.gain
 }
 
 func (b *BBR) startCruise() { b.enter(phaseCruise) }

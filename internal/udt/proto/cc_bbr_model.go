@@ -185,15 +185,19 @@ func (m *bbrModel) minRTT() time.Duration {
 	return initialRTT
 }
 
-// bounded cuts a window to the long-term bound; cruising leaves headroom for
-// others to come, but not at the price of the BDP (section 5.6.4.8). Where somebody
-// else keeps the queue full it overflows whatever little we have in flight.
-func (m *bbrModel) bounded(window float64, now Instant, phase bbrPhase) float64 {
+// bounded cuts a window to the long-term bound, which Up reaches beyond; cruising
+// leaves headroom for others to come, but not at the price of the BDP (section
+// 5.6.4.8). Where somebody else keeps the queue full it overflows whatever little we
+// have in flight.
+func (m *bbrModel) bounded(window, reach float64, now Instant, phase bbrPhase) float64 {
 	if m.hi <= 0 || phase == phaseStartup || m.cornered(now) {
 		return window
 	}
 	hi := m.hi
-	if phase == phaseCruise || phase == phaseProbeRTT {
+	switch phase {
+	case phaseUp:
+		hi *= reach
+	case phaseCruise, phaseProbeRTT:
 		hi = max(0.85*m.hi, min(m.hi, m.inflight(1)))
 	}
 	return min(window, hi+m.slack())

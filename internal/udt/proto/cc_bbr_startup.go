@@ -92,19 +92,24 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	if !st.begun || r.Count == st.reports && !late {
 		return
 	}
-	st.reports, st.told = r.Count, st.told || late
-	known := r.Arrival > 1.5*st.window(m) // more than the pause before the train
 	// A lost packet is not waited for, nor the last one or so: nothing may follow
 	// that would tell of their loss.
-	whole := st.told || s.Acked+int64(s.InFlight-s.Pipe) >= st.base+int64(st.train-st.train/16)
+	heard := s.Acked + int64(s.InFlight-s.Pipe) - st.base
+	whole := st.told || late || heard >= int64(st.train-st.train/16)
+	longest := st.train == maxTrain
+	if late && m.minRTT() >= trainRTT {
+		st.train = max(initialWindow, int(min(heard, maxTrain))) // the rest is lost
+	}
+	st.reports, st.told = r.Count, st.told || late
+	known := r.Arrival > 1.5*st.window(m) // more than the pause before the train
 	switch {
 	case paced: // which has shaped the arrival
 	case known && st.confirmed(r) && !st.blurred(r.Arrival, m.turns.spread()):
 		st.measured(m, min(r.Arrival, r.Capacity))
-	case known && whole && st.train == maxTrain && !st.blurred(r.Arrival, m.turns.spread()):
+	case known && whole && longest && !st.blurred(r.Arrival, m.turns.spread()):
 		st.measured(m, r.Arrival)
 	case !whole: // there is more to come
-	case !st.told && st.train < maxTrain && !(known && climbRise*st.window(m) >= climbPart*r.Arrival):
+	case !st.told && !longest && !(known && climbRise*st.window(m) >= climbPart*r.Arrival):
 		st.next(s, known && m.volume(r.Arrival) > trainRoom*maxTrain || r.Arrival == 0 && m.minRTT() >= trainLong)
 	default:
 		st.told = true
@@ -215,6 +220,7 @@ func (b *BBR) updateStartup(s *PathState) {
 	switch {
 	case overrun: // section 5.3.1.3
 		b.probe.probed(true, m.queued())
+		b.cycle.lost = true
 		m.hi = max(m.inflight(1), float64(s.Sample.InFlight)*bbrBeta)
 	case bw >= st.full*fullGrowth:
 		st.full, st.count = bw, 0

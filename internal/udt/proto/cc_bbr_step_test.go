@@ -54,6 +54,27 @@ func TestBBRFollowsTheRate(t *testing.T) {
 	}
 }
 
+// What a short queue has lost of probes does not keep BBR from a path that becomes
+// many times as fast.
+func TestBBRFollowsALeap(t *testing.T) {
+	long(t)
+	const (
+		rate = 80e6
+		rtt  = 100 * ms
+		leap = 10 * time.Second
+	)
+	p := newPath(t, 1, simnet.Params{
+		Rate: rate / 8, Delay: rtt / 2, Queue: 20_000, Steps: []simnet.Step{{At: leap, Rate: rate}},
+	})
+	c := p.transfer(0, 1e9, NewBBR(), simnet.Params{Delay: rtt / 2})
+	p.run(leap + 8*time.Second)
+	after := c.between(leap+5*time.Second, leap+8*time.Second) / (rate * 1456 / 1500)
+	t.Logf("uses %.3f", after)
+	if !(after >= 0.9) {
+		t.Errorf("uses %.3f after fifty round trips", after)
+	}
+}
+
 // The same as make bench-wan tells it: how many round trips after the rate has halved
 // the queue stays shorter than half of one, and how many after it has doubled nine
 // tenths of it are used. "Stays" is ten round trips.

@@ -199,7 +199,7 @@ func (c *Conn) onNAK(now Instant, body []byte) {
 	// arrived when this NAK was sent.
 	after := now
 	if c.ackRTT.measured {
-		after = now.Add(-c.ackRTT.srtt * 7 / 8)
+		after = now.Add(-c.ackRTT.srtt)
 	}
 	marked, first := 0, never
 	high := c.snd.una

@@ -266,13 +266,13 @@ func TestNAKOfWhatIsOnItsWay(t *testing.T) {
 	s.write(16)
 	s.pass(20 * ms)
 	s.control(TypeNAK, 0, s.word(25))
-	s.pass(10 * ms)
+	s.pass(19 * ms)
 	s.take()
 	s.control(TypeNAK, 0, s.word(25), s.word(26))
 	if got := s.takenData(); !slices.Equal(got, []packetIndex{26}) {
-		t.Errorf("sent again after half a round trip: %v, want 26", got)
+		t.Errorf("sent again within a round trip: %v, want 26", got)
 	}
-	s.pass(10 * ms)
+	s.pass(ms)
 	s.take()
 	s.control(TypeNAK, 0, s.word(25))
 	if got := s.takenData(); !slices.Equal(got, []packetIndex{25}) {
