@@ -96,7 +96,7 @@ func (b *BBR) OnTimeout(s *PathState) { b.setWindow(s) }
 func (b *BBR) update(s *PathState) {
 	m := &b.model
 	m.sending = b.rate
-	if !b.startup.over {
+	if b.phase == phaseStartup && !b.startup.over {
 		m.forgive(s) // a train overruns a short queue at any rate
 	}
 	m.update(s, b.phase)

@@ -15,7 +15,8 @@ import "time"
 //
 // Where a receiver, or a device before it, takes a train in one go, the train
 // tells nothing: the next round trip sends a longer one. It does so as well where
-// the climb would take more than a step. The longest is believed by itself.
+// the climb would take more than a step. The longest is believed by itself. What a
+// short queue cuts off a train is held against nothing: what arrived tells as much.
 type bbrStartup struct {
 	train int     // packets that leave in a burst
 	begun bool    // they have left
@@ -96,9 +97,9 @@ func (st *bbrStartup) report(s *PathState, m *bbrModel) {
 	// that would tell of their loss.
 	heard := s.Acked + int64(s.InFlight-s.Pipe) - st.base
 	whole := st.told || late || heard >= int64(st.train-st.train/16)
-	longest := st.train == maxTrain
+	longest := st.train == maxTrain // before it is cut
 	if late && m.minRTT() >= trainRTT {
-		st.train = max(initialWindow, int(min(heard, maxTrain))) // the rest is lost
+		st.train = max(initialWindow, int(min(heard, maxTrain))) // the rest has got lost
 	}
 	st.reports, st.told = r.Count, st.told || late
 	known := r.Arrival > 1.5*st.window(m) // more than the pause before the train

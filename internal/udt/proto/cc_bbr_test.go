@@ -350,6 +350,18 @@ func TestBBRForgivesTrains(t *testing.T) {
 	}
 }
 
+// A queue that ends Startup before a train has told anything ends forgiving as well.
+func TestBBRForgivesNothingAfterStartup(t *testing.T) {
+	d := newDrill(t)
+	d.part(0.5, 160, drillRTT, 0)
+	d.b.enter(phaseDrain)
+	d.trip(160, drillRTT, 0.5)
+	d.trip(160, drillRTT, 0.5)
+	if d.b.startup.told || d.b.model.last.lost == 0 {
+		t.Errorf("told %v, %d lost", d.b.startup.told, d.b.model.last.lost)
+	}
+}
+
 // A train is not heard of as long as only the greeting before it is.
 func TestBBRTrainBehindAGreeting(t *testing.T) {
 	st := bbrStartup{train: initialWindow}
