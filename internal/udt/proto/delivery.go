@@ -157,7 +157,7 @@ func (d *deliverySampler) arrive(now Instant, high packetIndex, onWay int) RateS
 	}
 	s := d.sample(now, r, delivered)
 	if high <= d.doubtful {
-		s.RTT = 0 // it may be of either copy (Karn and Partridge, SIGCOMM 1987)
+		s.RTT = 0 // nobody knows which copy arrived (Karn and Partridge, SIGCOMM 1987)
 	}
 	return s
 }
@@ -179,7 +179,7 @@ func (d *deliverySampler) repaired(now Instant, una packetIndex) RateSample {
 		return RateSample{}
 	}
 	s := d.sample(now, &r, delivered)
-	s.RTT = 0
+	s.RTT = 0 // likewise
 	return s
 }
 
